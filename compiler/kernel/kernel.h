@@ -1,0 +1,118 @@
+#pragma once
+// The loop language: what `group` produces and `emit` consumes. A kernel is one loop tree: parallel row loops around
+// a list of statements, or a contraction with its epilogue. Statements are Scalars whose loads name buffers. Here an
+// operation has no name any more, and a buffer has no address yet (`place` gives it one).
+//
+// A kernel reads as
+//   k2 for i<n
+//     m[] = max over j<10 of z[i,j]
+//     s[] = sum over j<10 of exp(z[i,j] - m[])
+//     p[i,j] for j<10 = exp(z[i,j] - m[]) / s[]
+// and a contraction as
+//   k1 for i<n, j<128: acc = sum over k<784 of x[i,k] * W[k,j]
+//     h[i,j] = max(acc + b[j], 0)
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/compute.h"
+#include "ir/graph.h"
+
+namespace tenon {
+
+using BufferId = int64_t;  // the `source` of a load
+
+// Where the bytes of a buffer are.
+enum class Storage : uint8_t {
+  input,     // bound by the user for one run
+  state,     // parameters and state of the Session, updated in place
+  output,    // the Session's buffer for a result of the entry
+  constant,  // read-only data of the Program
+  arena,     // lives between kernels of one run
+  row,       // one row of values, private to a thread, dead when the row ends; index: the inner axes only
+  tile,      // the accumulator of a contraction, in registers; index: [m, n]
+};
+
+struct Buffer {
+  std::string name;   // "dense1/relu", unique within the entry
+  Type type;          // of a row buffer: without the row axes
+  Storage storage;
+  int64_t slot = -1;  // input, state, output, constant: the index in the Program's table of that kind
+  int64_t offset = -1;          // arena: bytes from its start, multiple of 64, filled in by place
+  int first = -1, last = -1;    // arena: the first and last kernel that touch it
+  NodeId node = -1;
+};
+
+struct Axis {
+  int64_t variable;  // its number in Scalars; unique within a kernel
+  Extent extent;
+  bool operator==(const Axis&) const = default;
+};
+
+// for axes: buffer[index] = reduction over `reduced` of value. A scatter (buffer[scatter, ...] += value, see Definition)
+// first clears the buffer. Several stores of one value are several statements.
+struct Statement {
+  std::vector<Axis> axes;      // loops inside the kernel's rows, outermost first; the last one is the vector axis
+  std::vector<Axis> reduced;
+  Reduction reduction = Reduction::none;
+  Scalar value;
+  BufferId buffer;
+  std::vector<Scalar> index;   // one per axis of the buffer; of a row buffer: per inner axis
+  bool scatter = false;        // index[0] is data: the statement adds
+  NodeId node = -1;
+};
+
+// acc[m,n] = sum over the k axes, in ascending order (outermost first), one FMA chain from zero, of a * b, where a does
+// not depend on n nor b on m. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
+// acc as the tile buffer.
+struct Contraction {
+  Axis m, n;
+  std::vector<Axis> k;
+  Scalar a, b;            // of one float type
+  BufferId accumulator;   // a buffer with Storage::tile
+};
+
+// How a contraction is cut: register tile of rows x (16 * vectors) elements, K in blocks. No choice changes a bit.
+struct Tile {
+  int64_t rows = 8;
+  int64_t vectors = 2;
+  int64_t k_block = 512;
+  bool pack_a = false, pack_b = false;  // copy the operand (its expression evaluated once) into a panel first
+};
+
+// An index operand that must lie in [0, extent) before anything persistent is written.
+struct IndexCheck {
+  BufferId index;       // i32, i64 or u8
+  Extent extent;
+  Line line;
+  std::string message;  // "pick: the index" ...
+};
+
+struct Kernel {
+  std::string name;                       // "k3"
+  std::vector<Axis> rows;                 // parallel loops around everything, outermost first; may be empty
+  std::vector<Statement> body;
+  std::optional<Contraction> contraction;
+  std::optional<IndexCheck> check;        // then body is empty: the kernel scans an index buffer and sets the flag
+  Tile tile;                              // of a contraction; filled in by tile
+  int64_t threads = 1;                    // at most so many threads share it; filled in by tile
+  bool barrier = false;                   // all threads meet before it starts; filled in by tile
+  std::vector<Line> lines;                // the user's lines it computes
+  std::string scope;
+};
+
+// All kernels of one entry in execution order.
+struct KernelList {
+  std::string entry;
+  std::vector<Buffer> buffers;
+  std::vector<Kernel> kernels;
+  int64_t arena_bytes = 0;       // filled in by place, at the maximum size
+  int64_t lower_bound = 0;       // the largest live set
+  const char* size = nullptr;    // the run-time size and its maximum; null if there is none
+  int64_t maximum = 1;
+};
+
+std::string str(const KernelList& list);
+std::string str(const Kernel& kernel, const KernelList& list);
+
+}  // namespace tenon

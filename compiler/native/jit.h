@@ -1,0 +1,32 @@
+#pragma once
+// The door of the native room: placed kernels in, machine code out. No LLVM type is visible here.
+#include <memory>
+#include <vector>
+
+#include "compiler/kernel/kernel.h"
+#include "compiler/kernel/target.h"
+#include "runtime/program.h"
+
+namespace tenon {
+
+struct NativeEntry {
+  EntryFunction function = nullptr;
+  int64_t scratch_bytes = 0;  // per thread
+  std::string llvm;           // the module as compiled, if asked for
+  std::string assembly;
+};
+
+struct NativeCode {
+  std::shared_ptr<const void> handle;  // owns the code of all entries
+  std::vector<NativeEntry> entries;    // in the order of the lists
+};
+
+struct NativeOptions {
+  bool llvm = false, assembly = false;  // keep the listings
+  bool debug_lines = false;
+};
+
+// Throws InternalError if LLVM refuses a module.
+NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const NativeOptions& options);
+
+}  // namespace tenon

@@ -1,0 +1,6 @@
+#pragma once
+// Tenon's one header: define a graph, differentiate it, compile it, run it.
+#include "compiler/compile.h"
+#include "ir/graph.h"
+#include "ir/ops.h"
+#include "runtime/program.h"

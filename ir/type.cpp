@@ -1,0 +1,80 @@
+#include "ir/type.h"
+
+#include <mutex>
+#include <unordered_set>
+
+namespace tenon {
+
+std::string_view intern(std::string_view text) {
+  static std::mutex mutex;
+  static std::unordered_set<std::string> texts;
+  std::lock_guard lock(mutex);
+  return *texts.emplace(text).first;
+}
+
+std::string Line::str() const {
+  if (!known()) return "unknown line";
+  return fmt::format("{}:{}", file.substr(file.find_last_of("/\\") + 1), line);
+}
+
+Error::Error(Line line, const std::string& message)
+    : std::runtime_error(line.known() ? line.str() + ": " + message : message), line_(line) {}
+
+namespace {
+struct DTypeRow {
+  std::string_view name;
+  int64_t bytes;
+};
+constexpr DTypeRow dtypes[] = {{"f64", 8}, {"f32", 4}, {"i64", 8}, {"i32", 4}, {"u8", 1}, {"bool", 1}};
+}  // namespace
+
+std::string_view name(DType dtype) { return dtypes[static_cast<size_t>(dtype)].name; }
+int64_t byte_size(DType dtype) { return dtypes[static_cast<size_t>(dtype)].bytes; }
+
+bool parse_dtype(std::string_view text, DType& dtype) {
+  for (size_t i = 0; i < std::size(dtypes); ++i)
+    if (dtypes[i].name == text) return dtype = static_cast<DType>(i), true;
+  return false;
+}
+
+int64_t checked_product(int64_t a, int64_t b) {
+  int64_t product;
+  if (__builtin_mul_overflow(a, b, &product)) throw Error(fmt::format("extents overflow: {} * {}", a, b));
+  return product;
+}
+
+std::string Extent::str() const {
+  if (!symbolic()) return std::to_string(count);
+  return count == 1 ? std::string(size) : fmt::format("{}{}", count, size);
+}
+
+Extent operator*(Extent a, Extent b) {
+  if (a.symbolic() && b.symbolic())
+    throw Error(fmt::format("a shape can hold the run-time size once: {} * {} is not of the form c*n", a.str(), b.str()));
+  Extent product(checked_product(a.count, b.count));
+  product.size = a.symbolic() ? a.size : b.size;
+  return product;
+}
+
+Extent elements(const Shape& shape) {
+  Extent product;
+  for (Extent extent : shape) product = product * extent;
+  return product;
+}
+
+std::string str(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? "," : "") + shape[i].str();
+  return text + "]";
+}
+
+std::vector<Extent> strides(const Shape& shape) {
+  std::vector<Extent> result(shape.size());
+  Extent stride;
+  for (size_t i = shape.size(); i-- > 0; stride = stride * shape[i]) result[i] = stride;
+  return result;
+}
+
+std::string Type::str() const { return std::string(name(dtype)) + tenon::str(shape); }
+
+}  // namespace tenon

@@ -1,0 +1,68 @@
+#pragma once
+// Element types, extents, shapes and types: the only header besides check.h that every room may read.
+// An extent is a constant c or c times a named run-time size (the batch), so inner extents are static and every
+// element count has the form c or c*n. All products are checked: an overflow is an Error, never a wrap.
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ir/check.h"
+
+namespace tenon {
+
+enum class DType : uint8_t { f64, f32, i64, i32, u8, boolean };
+
+inline constexpr DType f64 = DType::f64, f32 = DType::f32, i64 = DType::i64, i32 = DType::i32, u8 = DType::u8,
+                       boolean = DType::boolean;
+
+std::string_view name(DType dtype);                     // "f32"; boolean is "bool"
+bool parse_dtype(std::string_view text, DType& dtype);  // false if no type has that name
+int64_t byte_size(DType dtype);
+inline bool is_float(DType dtype) { return dtype == f64 || dtype == f32; }
+inline bool is_integer(DType dtype) { return dtype == i64 || dtype == i32 || dtype == u8; }
+
+// The product of two non-negative numbers; throws Error if it does not fit 63 bits.
+int64_t checked_product(int64_t a, int64_t b);
+
+// `count`, or `count` times the run-time size called `size`.
+struct Extent {
+  int64_t count = 1;
+  const char* size = nullptr;  // interned: compared by address
+
+  constexpr Extent() = default;
+  template <std::integral T>
+  constexpr Extent(T count) : count(static_cast<int64_t>(count)) {}  // NOLINT: a conversion
+  Extent(int64_t count, std::string_view size) : count(count), size(intern(size).data()) {}
+
+  bool operator==(const Extent&) const = default;
+  bool symbolic() const { return size != nullptr; }
+  int64_t at(int64_t n) const { return symbolic() ? checked_product(count, n) : count; }  // value for size n
+  std::string str() const;                                                                // "784", "n", "4n"
+};
+
+Extent operator*(Extent a, Extent b);  // Error if both are symbolic
+
+using Shape = std::vector<Extent>;
+using Axes = std::vector<int64_t>;
+
+Extent elements(const Shape& shape);  // the product of the extents, 1 for a scalar
+std::string str(const Shape& shape);  // "[n,784]"
+
+// Row-major strides in elements: stride[i] is the product of the extents after axis i.
+std::vector<Extent> strides(const Shape& shape);
+
+struct Type {
+  DType dtype = f32;
+  Shape shape;
+
+  bool operator==(const Type&) const = default;
+  int64_t rank() const { return static_cast<int64_t>(shape.size()); }
+  bool scalar() const { return shape.empty(); }
+  Extent elements() const { return tenon::elements(shape); }
+  int64_t bytes(int64_t n) const { return checked_product(elements().at(n), byte_size(dtype)); }
+  std::string str() const;  // "f32[n,784]", "f32[]" for a scalar
+};
+
+}  // namespace tenon
