@@ -67,6 +67,12 @@ struct Node {
   Origin origin;
 };
 
+// A scope that is open while nodes are added.
+struct OpenScope {
+  Origin origin;
+  bool absolute = false;  // the origin stands for itself, whatever is open around it
+};
+
 // A node of a graph, held by the user. Copying is free.
 class Value {
  public:
@@ -146,7 +152,7 @@ struct Body {
   std::vector<NodeId> require_fused;
   std::vector<NodeId> allow_unreached;
   std::vector<Receipt> receipts;
-  std::vector<Origin> scopes;                                 // open scopes, innermost last
+  std::vector<OpenScope> scopes;                              // innermost last
   std::unordered_map<std::string, int64_t> scope_counts;      // next random stream within a scope
 
   const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
@@ -200,6 +206,9 @@ class Graph {
 
 // Appends a node, or finds its equal. Runs the op's type rule, which throws Error with `line`.
 Value apply(const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});
+
+// The same for leaves, which have no operand to name their graph.
+Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});
 
 // While it lives, nodes added to the graph are named under `name`, and if `at` is given they carry that line (the
 // outermost such line wins, so that a layer's nodes carry the line of the user who called the layer).

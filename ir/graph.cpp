@@ -1,0 +1,375 @@
+#include "ir/graph.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "ir/op.h"
+#include "ir/ops.h"
+
+namespace tenon {
+namespace {
+
+uint64_t mix(uint64_t hash, uint64_t value) {
+  hash ^= value + 0x9e3779b97f4a7c15u + (hash << 6) + (hash >> 2);
+  return hash * 0xff51afd7ed558ccdu;
+}
+
+uint64_t hash_bytes(uint64_t hash, std::span<const std::byte> bytes) {
+  for (std::byte byte : bytes) hash = (hash ^ static_cast<uint64_t>(byte)) * 0x100000001b3u;
+  return hash;
+}
+
+uint64_t hash_text(uint64_t hash, std::string_view text) {
+  return hash_bytes(hash, std::as_bytes(std::span(text.data(), text.size())));
+}
+
+uint64_t hash_of(const Shape& shape) {
+  uint64_t hash = shape.size();
+  for (Extent extent : shape) hash = mix(mix(hash, static_cast<uint64_t>(extent.count)), extent.symbolic());
+  return hash;
+}
+
+uint64_t hash_of(const Attribute& attribute) {
+  struct {
+    uint64_t operator()(int64_t x) const { return static_cast<uint64_t>(x); }
+    uint64_t operator()(double x) const { return std::bit_cast<uint64_t>(x); }
+    uint64_t operator()(bool x) const { return x; }
+    uint64_t operator()(const std::string& x) const { return hash_text(0xcbf29ce484222325u, x); }
+    uint64_t operator()(DType x) const { return static_cast<uint64_t>(x); }
+    uint64_t operator()(const Shape& x) const { return hash_of(x); }
+    uint64_t operator()(const Literal& x) const { return x.hash(); }
+  } hasher;
+  return mix(attribute.index(), std::visit(hasher, attribute));
+}
+
+uint64_t hash_of(const Op& op, std::span<const NodeId> operands, const Attributes& attributes) {
+  uint64_t hash = hash_text(0xcbf29ce484222325u, op.name);
+  for (NodeId operand : operands) hash = mix(hash, static_cast<uint64_t>(operand));
+  for (const auto& [name, attribute] : attributes.entries) hash = mix(hash_text(hash, name), hash_of(attribute));
+  return hash;
+}
+
+// Adds what `from` knows and `to` does not; the most recent line stays last.
+void merge(Origin& to, const Origin& from) {
+  for (const Line& line : from.lines)
+    if (std::find(to.lines.begin(), to.lines.end(), line) == to.lines.end()) to.lines.push_back(line);
+  if (to.scope.empty()) to.scope = from.scope;
+  to.backward = to.backward && from.backward;
+}
+
+Origin current_origin(const Body& body, Line line) {
+  Origin origin;
+  if (line.known()) origin.lines = {line};
+  for (auto scope = body.scopes.rbegin(); scope != body.scopes.rend(); ++scope) {
+    if (!scope->origin.lines.empty()) origin.lines = scope->origin.lines;
+    if (scope->absolute) {
+      origin.backward = scope->origin.backward;
+      break;
+    }
+  }
+  origin.scope = body.scope();
+  return origin;
+}
+
+}  // namespace
+
+Literal Literal::of(Type type, std::span<const double> values) {
+  check(!type.elements().symbolic() && type.elements().count == static_cast<int64_t>(values.size()),
+        "a literal has as many values as its type has elements");
+  auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * static_cast<size_t>(byte_size(type.dtype)));
+  auto put = [&]<typename T>(T, auto low, auto high) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if constexpr (std::is_integral_v<T>) {
+        if (!(values[i] >= low && values[i] < high) || values[i] != std::trunc(values[i]))
+          throw Error(fmt::format("constant: {} is not a value of {}", values[i], name(type.dtype)));
+      }
+      T value = static_cast<T>(values[i]);
+      std::memcpy(bytes->data() + i * sizeof(T), &value, sizeof(T));
+    }
+  };
+  switch (type.dtype) {
+    case f64: put(double{}, 0, 0); break;
+    case f32: put(float{}, 0, 0); break;
+    case i64: put(int64_t{}, -0x1p63, 0x1p63); break;
+    case i32: put(int32_t{}, -0x1p31, 0x1p31); break;
+    case u8: put(uint8_t{}, 0.0, 256.0); break;
+    case boolean: put(uint8_t{}, 0.0, 2.0); break;
+  }
+  return {std::move(type), std::move(bytes)};
+}
+
+namespace {
+template <typename T>
+T element(const Literal& literal, int64_t i) {
+  T value;
+  std::memcpy(&value, literal.bytes->data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+  return value;
+}
+}  // namespace
+
+double Literal::at(int64_t i) const {
+  if (type.dtype == f64) return element<double>(*this, i);
+  if (type.dtype == f32) return element<float>(*this, i);
+  return static_cast<double>(integer_at(i));
+}
+
+int64_t Literal::integer_at(int64_t i) const {
+  switch (type.dtype) {
+    case f64:
+    case f32: return static_cast<int64_t>(at(i));
+    case i64: return element<int64_t>(*this, i);
+    case i32: return element<int32_t>(*this, i);
+    default: return element<uint8_t>(*this, i);
+  }
+}
+
+uint64_t Literal::hash() const {
+  return hash_bytes(mix(static_cast<uint64_t>(type.dtype), hash_of(type.shape)), *bytes);
+}
+
+bool Literal::operator==(const Literal& other) const {
+  return type == other.type && (bytes == other.bytes || *bytes == *other.bytes);
+}
+
+const Attribute* Attributes::find(std::string_view name) const {
+  for (const auto& [key, attribute] : entries)
+    if (key == name) return &attribute;
+  return nullptr;
+}
+
+Axes Attributes::axes(std::string_view name) const {
+  Axes axes;
+  for (Extent extent : get<Shape>(name)) axes.push_back(extent.count);
+  return axes;
+}
+
+bool Attributes::operator==(const Attributes& other) const {
+  return std::equal(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(),
+                    [](const auto& a, const auto& b) {
+                      const double *x = std::get_if<double>(&a.second), *y = std::get_if<double>(&b.second);
+                      bool same = x && y ? std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y)
+                                         : a.second == b.second;
+                      return same && a.first == b.first;
+                    });
+}
+
+const Node& Value::node() const {
+  check(body_ != nullptr, "a Value that is read belongs to a graph");
+  return body_->node(id_);
+}
+
+Line Value::line() const {
+  const auto& lines = node().origin.lines;
+  return lines.empty() ? Line{} : lines.back();
+}
+
+const State* Body::state(NodeId id) const {
+  for (const State& state : states)
+    if (state.node == id) return &state;
+  return nullptr;
+}
+
+const State* Body::state(std::string_view name) const {
+  for (const State& state : states)
+    if (node(state.node).attributes.get<std::string>("name") == name) return &state;
+  return nullptr;
+}
+
+const Entry* Body::entry(std::string_view name) const {
+  for (const Entry& entry : entries)
+    if (entry.name == name) return &entry;
+  return nullptr;
+}
+
+std::string Body::scope() const {
+  std::string path;
+  for (const auto& [origin, absolute] : scopes) {
+    if (absolute) path.clear();
+    if (!origin.scope.empty()) path += (path.empty() ? "" : "/") + origin.scope;
+  }
+  return path;
+}
+
+int64_t Body::next_stream() {
+  std::string path = scope();
+  int64_t count = scope_counts[path]++;
+  return static_cast<int64_t>(mix(hash_text(0xcbf29ce484222325u, path), static_cast<uint64_t>(count)));
+}
+
+Value apply(const Op& op, std::vector<Value> operands, Attributes attributes, Line line) {
+  check(!operands.empty(), "apply() has an operand; a leaf is added by append()");
+  Body& body = operands[0].body();
+  for (const Value& operand : operands)
+    if (&operand.body() != &body) fail(line, "{}: operands belong to different graphs", op.name);
+  return append(body, op, std::move(operands), std::move(attributes), line);
+}
+
+Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes attributes, Line line) {
+  Origin origin = current_origin(body, line);
+  Application application{.op = op, .operands = {}, .attributes = attributes,
+                          .line = origin.lines.empty() ? line : origin.lines.back()};
+  std::vector<NodeId> ids;
+  for (const Value& operand : operands) {
+    application.operands.push_back(operand.type());
+    ids.push_back(operand.id());
+  }
+  if (op.operands >= 0 ? static_cast<size_t>(op.operands) != ids.size() : ids.empty())
+    application.fail("takes {} operands, got {}", op.operands >= 0 ? std::to_string(op.operands) : "one or more",
+                     ids.size());
+  Type type = op.type(application);
+  try {
+    elements(type.shape);
+  } catch (const Error& error) {
+    application.fail("{} is not a possible type: {}", type.str(), error.what());
+  }
+  uint64_t hash = hash_of(op, ids, attributes);
+  for (auto [it, end] = body.table.equal_range(hash); it != end; ++it) {
+    Node& node = body.nodes[static_cast<size_t>(it->second)];
+    if (node.op == &op && node.operands == ids && node.attributes == attributes) {
+      merge(node.origin, origin);
+      return {&body, it->second};
+    }
+  }
+  NodeId id = body.size();
+  body.nodes.push_back({&op, std::move(ids), std::move(attributes), std::move(type), std::move(origin)});
+  body.table.emplace(hash, id);
+  return {&body, id};
+}
+
+Scope::Scope(Body& body, std::string_view name, Line at) : body_(body) {
+  Origin origin{at.known() ? std::vector<Line>{at} : std::vector<Line>{}, std::string(name), false};
+  body.scopes.push_back({std::move(origin), false});
+}
+Scope::Scope(Body& body, const Origin& origin) : body_(body) { body.scopes.push_back({origin, true}); }
+Scope::~Scope() { body_.scopes.pop_back(); }
+
+Graph::Graph() : body_(std::make_unique<Body>()) {}
+Graph::Graph(Graph&&) noexcept = default;
+Graph& Graph::operator=(Graph&&) noexcept = default;
+Graph::~Graph() = default;
+
+Extent Graph::size(std::string_view name, int64_t maximum, std::source_location at) {
+  if (name.empty()) fail(at, "size: the run-time size needs a name");
+  if (maximum < 1) fail(at, "size: the maximum of '{}' is {}; it must be at least 1", name, maximum);
+  if (!body_->sizes.empty() && !body_->sizes.contains(name))
+    fail(at, "size: there is a run-time size '{}' already; a graph has one", body_->sizes.begin()->first);
+  auto [it, added] = body_->sizes.emplace(name, maximum);
+  if (!added && it->second != maximum)
+    fail(at, "size: '{}' has the maximum {} already, not {}", name, it->second, maximum);
+  return Extent(1, name);
+}
+
+namespace {
+
+void check_type(const Body& body, std::string_view what, std::string_view name, const Type& type, Line line) {
+  if (name.empty()) fail(line, "{}: needs a name", what);
+  for (Extent extent : type.shape) {
+    if (extent.count < 0) fail(line, "{} '{}': extent {} is negative: {}", what, name, extent.count, type.str());
+    if (extent.symbolic() && !body.sizes.contains(extent.size))
+      fail(line, "{} '{}': {} has the run-time size '{}', which this graph does not declare", what, name, type.str(),
+           extent.size);
+  }
+  try {
+    type.bytes(body.sizes.empty() ? 1 : body.sizes.begin()->second);
+  } catch (const Error& error) {
+    fail(line, "{} '{}': {} is not a possible type: {}", what, name, type.str(), error.what());
+  }
+}
+
+Value add_state(Graph& graph, std::string_view kind, std::string_view local, Type type, const Initializer& initial,
+                Line line) {
+  Body& body = graph.body();
+  std::string path = body.scope();
+  std::string name = path.empty() ? std::string(local) : path + "/" + std::string(local);
+  check_type(body, kind, local, type, line);
+  if (const State* known = body.state(name)) {
+    const Node& node = body.node(known->node);
+    if (node.type != type || node.op->name != kind)
+      fail(line, "{} '{}': is {} here and {} {} at {}; a tied parameter has one type", kind, name, type.str(),
+           node.op->name, node.type.str(), node.origin.lines.empty() ? "?" : node.origin.lines.front().str());
+    return {&body, known->node};
+  }
+  if (type.elements().symbolic()) fail(line, "{} '{}': {} depends on the run-time size", kind, name, type.str());
+  Value node = kind == "parameter" ? parameter(body, name, type, line) : state(body, name, type, line);
+  Scope scope(body, local, line);
+  Value value = initial(graph, type);
+  if (value.type() != type)
+    fail(line, "{} '{}': the initial value is {}, the {} is {}", kind, name, value.type().str(), kind, type.str());
+  body.states.push_back({node.id(), value.id(), kind == "parameter"});
+  return node;
+}
+
+}  // namespace
+
+Value Graph::input(std::string_view name, DType dtype, Shape shape, std::source_location at) {
+  Type type{dtype, std::move(shape)};
+  check_type(*body_, "input", name, type, at);
+  for (NodeId id = 0; id < body_->size(); ++id) {
+    const Node& node = body_->node(id);
+    if (node.op == &input_op && node.attributes.get<std::string>("name") == name && node.type != type)
+      fail(at, "input '{}': is {} here and {} at {}", name, type.str(), node.type.str(),
+           node.origin.lines.front().str());
+  }
+  return tenon::input(*body_, name, type, at);
+}
+
+Value Graph::parameter(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
+                       std::source_location at) {
+  return add_state(*this, "parameter", name, {dtype, std::move(shape)}, initial, at);
+}
+
+Value Graph::state(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
+                   std::source_location at) {
+  return add_state(*this, "state", name, {dtype, std::move(shape)}, initial, at);
+}
+
+namespace {
+// A state of the whole program: outside all scopes, and its own initial value, so that `init` leaves it alone.
+Value program_state(Body& body, std::string_view name) {
+  if (const State* known = body.state(name)) return {&body, known->node};
+  Scope outside(body, Origin{});
+  Value node = state(body, name, Type{i64, {}}, {});
+  body.states.push_back({node.id(), node.id(), false});
+  return node;
+}
+}  // namespace
+
+Value Graph::seed() { return program_state(*body_, "seed"); }
+Value Graph::step() { return program_state(*body_, "step"); }
+
+void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
+                  std::vector<Update> updates, std::source_location at) {
+  if (name.empty()) fail(at, "entry: needs a name");
+  if (name == "init") fail(at, "entry 'init': this name is taken by the entry that sets the initial values");
+  if (body_->entry(name)) fail(at, "entry '{}': there is one with this name already", name);
+  if (outputs.empty() && updates.empty()) fail(at, "entry '{}': has no output and no update", name);
+  Entry entry{std::string(name), {}, {}};
+  for (const auto& [output, value] : outputs) {
+    if (output.empty()) fail(at, "entry '{}': an output needs a name", name);
+    if (!value || &value.body() != body_.get()) fail(at, "entry '{}': output '{}' is not of this graph", name, output);
+    for (const auto& [other, id] : entry.outputs)
+      if (other == output) fail(at, "entry '{}': two outputs are called '{}'", name, output);
+    entry.outputs.emplace_back(output, value.id());
+  }
+  for (const Update& update : updates) {
+    if (!update.state || !update.value || &update.state.body() != body_.get() || &update.value.body() != body_.get())
+      fail(at, "entry '{}': an update is not of this graph", name);
+    const State* state = body_->state(update.state.id());
+    if (!state) fail(at, "entry '{}': {} is no parameter or state, so it cannot be updated", name, update.state.op().name);
+    const std::string& target = update.state.attributes().get<std::string>("name");
+    if (update.value.type() != update.state.type())
+      fail(at, "entry '{}': '{}' is {}, its new value is {}", name, target, update.state.type().str(),
+           update.value.type().str());
+    for (const auto& [other, value] : entry.updates)
+      if (other == update.state.id()) fail(at, "entry '{}': '{}' is updated twice", name, target);
+    entry.updates.emplace_back(update.state.id(), update.value.id());
+  }
+  body_->entries.push_back(std::move(entry));
+}
+
+void Graph::require_fused(Value loss) { body_->require_fused.push_back(loss.id()); }
+void Graph::allow_unreached(Value state) { body_->allow_unreached.push_back(state.id()); }
+
+}  // namespace tenon
