@@ -1,0 +1,331 @@
+#include "ir/compute.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "ir/special.h"
+
+namespace tenon {
+namespace {
+
+using Row = ScalarFunction;
+double is_true(bool value) { return value ? 1 : 0; }
+
+double maximum(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (a == 0 && b == 0) return std::signbit(a) ? b : a;
+  return a < b ? b : a;
+}
+double minimum(double a, double b) {
+  if (std::isnan(a) || std::isnan(b)) return std::numeric_limits<double>::quiet_NaN();
+  if (a == 0 && b == 0) return std::signbit(a) ? a : b;
+  return b < a ? b : a;
+}
+double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
+
+#define TENON_ROW(name, arity, ulp, expression) \
+  Row { name, arity, [](double a, double b, double c) -> double { (void)a, (void)b, (void)c; return expression; }, ulp }
+
+// In the order of Scalar::Function.
+const Row rows[] = {
+    {"constant", 0, nullptr, 0}, {"variable", 0, nullptr, 0}, {"size", 0, nullptr, 0}, {"load", -1, nullptr, 0},
+    TENON_ROW("add", 2, 0, a + b),
+    TENON_ROW("sub", 2, 0, a - b),
+    TENON_ROW("mul", 2, 0, a * b),
+    TENON_ROW("div", 2, 0, a / b),
+    TENON_ROW("floordiv", 2, 0, std::floor(a / b)),
+    TENON_ROW("mod", 2, 0, a - b * std::floor(a / b)),
+    TENON_ROW("neg", 1, 0, -a),
+    TENON_ROW("abs", 1, 0, std::fabs(a)),
+    TENON_ROW("sign", 1, 0, std::isnan(a) ? a : a > 0 ? 1.0 : a < 0 ? -1.0 : a),
+    TENON_ROW("fma", 3, 0, std::fma(a, b, c)),
+    TENON_ROW("eq", 2, 0, is_true(a == b)),
+    TENON_ROW("ne", 2, 0, is_true(a != b)),
+    TENON_ROW("lt", 2, 0, is_true(a < b)),
+    TENON_ROW("le", 2, 0, is_true(a <= b)),
+    TENON_ROW("and", 2, 0, is_true(a != 0 && b != 0)),
+    TENON_ROW("or", 2, 0, is_true(a != 0 || b != 0)),
+    TENON_ROW("not", 1, 0, is_true(a == 0)),
+    {"select", 3, nullptr, 0},
+    TENON_ROW("is_finite", 1, 0, is_true(std::isfinite(a))),
+    {"cast", 1, nullptr, 0},
+    TENON_ROW("max", 2, 0, maximum(a, b)),
+    TENON_ROW("min", 2, 0, minimum(a, b)),
+    TENON_ROW("floor", 1, 0, std::floor(a)),
+    TENON_ROW("ceil", 1, 0, std::ceil(a)),
+    TENON_ROW("round", 1, 0, std::nearbyint(a)),
+    TENON_ROW("sqrt", 1, 0, std::sqrt(a)),
+    TENON_ROW("exp", 1, 2, std::exp(a)),
+    TENON_ROW("expm1", 1, 2, std::expm1(a)),
+    TENON_ROW("log", 1, 2, std::log(a)),
+    TENON_ROW("log1p", 1, 2, std::log1p(a)),
+    TENON_ROW("pow", 2, 2, std::pow(a, b)),
+    TENON_ROW("sin", 1, 2, std::sin(a)),
+    TENON_ROW("cos", 1, 2, std::cos(a)),
+    TENON_ROW("tanh", 1, 2, std::tanh(a)),
+    TENON_ROW("sigmoid", 1, 2, sigmoid(a)),
+    TENON_ROW("erf", 1, 2, std::erf(a)),
+    TENON_ROW("erfinv", 1, 4, special::erfinv(a)),
+    TENON_ROW("lgamma", 1, 4, special::lgamma(a)),
+    TENON_ROW("digamma", 1, 4, special::digamma(a)),
+    TENON_ROW("trigamma", 1, 4, special::trigamma(a)),
+    {"philox", 4, nullptr, 0},
+};
+#undef TENON_ROW
+static_assert(std::size(rows) == Scalar::philox + 1);
+
+bool is_index(const Scalar& x) { return x->dtype == i64; }
+std::optional<int64_t> literal(const Scalar& x) {
+  if (x->function == Scalar::constant && is_index(x)) return x->integer;
+  return {};
+}
+
+}  // namespace
+
+const ScalarFunction& function(Scalar::Function function) { return rows[function]; }
+
+std::span<const Scalar> ScalarNode::indices() const {
+  return std::span(arguments).first(arguments.size() - (guarded ? 2 : 0));
+}
+Scalar ScalarNode::guard() const { return guarded ? arguments[arguments.size() - 2] : Scalar(); }
+Scalar ScalarNode::otherwise() const { return guarded ? arguments.back() : Scalar(); }
+
+bool Scalar::operator==(const Scalar& other) const {
+  if (node_ == other.node_) return true;
+  if (!node_ || !other.node_) return false;
+  const ScalarNode &a = *node_, &b = *other.node_;
+  return a.function == b.function && a.dtype == b.dtype && a.integer == b.integer && a.guarded == b.guarded &&
+         a.size == b.size && std::bit_cast<uint64_t>(a.number) == std::bit_cast<uint64_t>(b.number) &&
+         a.arguments == b.arguments;
+}
+
+Scalar Scalar::number(DType dtype, double value) {
+  ScalarNode node{.function = constant, .dtype = dtype, .arguments = {}};
+  if (is_float(dtype))
+    node.number = dtype == f32 ? static_cast<float>(value) : value;
+  else
+    node.integer = static_cast<int64_t>(value);
+  return Scalar(std::make_shared<const ScalarNode>(std::move(node)));
+}
+Scalar Scalar::integer(int64_t value) {
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = constant, .dtype = i64, .arguments = {}, .integer = value}));
+}
+Scalar Scalar::boolean(bool value) {
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = constant, .dtype = DType::boolean, .arguments = {}, .integer = value}));
+}
+Scalar Scalar::index(int64_t number) {
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = variable, .dtype = i64, .arguments = {}, .integer = number}));
+}
+Scalar Scalar::extent(Extent extent) {
+  if (!extent.symbolic()) return integer(extent.count);
+  return Scalar(std::make_shared<const ScalarNode>(ScalarNode{
+      .function = size, .dtype = i64, .arguments = {}, .integer = extent.count, .size = extent.size}));
+}
+Scalar Scalar::read(int64_t source, DType dtype, std::vector<Scalar> indices) {
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = load, .dtype = dtype, .arguments = std::move(indices), .integer = source}));
+}
+Scalar Scalar::read_if(Scalar guard, int64_t source, DType dtype, std::vector<Scalar> indices, Scalar otherwise) {
+  indices.push_back(std::move(guard));
+  indices.push_back(std::move(otherwise));
+  return Scalar(std::make_shared<const ScalarNode>(ScalarNode{
+      .function = load, .dtype = dtype, .arguments = std::move(indices), .integer = source, .guarded = true}));
+}
+
+Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
+  check(function > load && function != cast && static_cast<int>(arguments.size()) == rows[function].arity,
+        "a scalar function gets as many arguments as it takes");
+  DType dtype = arguments[0]->dtype;
+  switch (function) {
+    case eq: case ne: case lt: case le: case is_finite:
+    case logical_and: case logical_or: case logical_not: dtype = DType::boolean; break;
+    case select: dtype = arguments[1]->dtype; break;
+    case philox: dtype = i64; break;
+    default: break;
+  }
+  for (size_t i = function == select ? 2 : 1; i < arguments.size(); ++i)
+    check(arguments[i]->dtype == arguments[function == select ? 1 : 0]->dtype,
+          "the arguments of a scalar function have one type");
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = function, .dtype = dtype, .arguments = std::move(arguments)}));
+}
+
+Scalar Scalar::to(DType dtype, Scalar x) {
+  if (x->dtype == dtype) return x;
+  return Scalar(std::make_shared<const ScalarNode>(
+      ScalarNode{.function = cast, .dtype = dtype, .arguments = {std::move(x)}}));
+}
+
+Scalar operator+(Scalar a, Scalar b) {
+  auto x = literal(a), y = literal(b);
+  if (x && y) return Scalar::integer(*x + *y);
+  if (x == 0) return b;
+  if (y == 0) return a;
+  return Scalar::call(Scalar::add, {a, b});
+}
+Scalar operator-(Scalar a, Scalar b) {
+  auto x = literal(a), y = literal(b);
+  if (x && y) return Scalar::integer(*x - *y);
+  if (y == 0) return a;
+  return Scalar::call(Scalar::sub, {a, b});
+}
+Scalar operator*(Scalar a, Scalar b) {
+  auto x = literal(a), y = literal(b);
+  if (x && y) return Scalar::integer(*x * *y);
+  if (x == 0 || y == 1) return a;
+  if (y == 0 || x == 1) return b;
+  return Scalar::call(Scalar::mul, {a, b});
+}
+Scalar operator-(Scalar a) { return Scalar::call(Scalar::neg, {a}); }
+Scalar floordiv(Scalar a, Scalar b) {
+  auto x = literal(a), y = literal(b);
+  if (y == 1) return a;
+  if (x && y) return Scalar::integer(*x / *y - (*x % *y < 0));
+  return Scalar::call(Scalar::floordiv, {a, b});
+}
+Scalar mod(Scalar a, Scalar b) {
+  auto x = literal(a), y = literal(b);
+  if (y == 1) return Scalar::integer(0);
+  if (x && y) return Scalar::integer((*x % *y + *y) % *y);
+  return Scalar::call(Scalar::mod, {a, b});
+}
+Scalar operator<(Scalar a, Scalar b) { return Scalar::call(Scalar::lt, {a, b}); }
+Scalar operator<=(Scalar a, Scalar b) { return Scalar::call(Scalar::le, {a, b}); }
+Scalar operator==(Scalar a, int64_t b) { return Scalar::call(Scalar::eq, {a, Scalar::number(a->dtype, static_cast<double>(b))}); }
+Scalar operator&&(Scalar a, Scalar b) { return Scalar::call(Scalar::logical_and, {a, b}); }
+Scalar select(Scalar condition, Scalar a, Scalar b) { return Scalar::call(Scalar::select, {condition, a, b}); }
+
+uint32_t philox_bits(int64_t seed, int64_t stream, int64_t step, int64_t index) {
+  // Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3 (2011), Philox4x32 with 10 rounds.
+  auto low = [](int64_t x) { return static_cast<uint32_t>(x); };
+  auto high = [](int64_t x) { return static_cast<uint32_t>(static_cast<uint64_t>(x) >> 32); };
+  int64_t block = index >> 2;
+  uint32_t counter[4] = {low(block), low(stream), high(stream), low(step)};
+  uint32_t key[2] = {low(seed), high(seed) ^ high(block) ^ (high(step) << 16)};
+  for (int round = 0; round < 10; ++round) {
+    uint64_t a = uint64_t{0xD2511F53} * counter[0], b = uint64_t{0xCD9E8D57} * counter[2];
+    uint32_t next[4] = {static_cast<uint32_t>(b >> 32) ^ counter[1] ^ key[0], static_cast<uint32_t>(b),
+                        static_cast<uint32_t>(a >> 32) ^ counter[3] ^ key[1], static_cast<uint32_t>(a)};
+    std::copy(next, next + 4, counter);
+    key[0] += 0x9E3779B9, key[1] += 0xBB67AE85;
+  }
+  return counter[index & 3];
+}
+
+Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& replace) {
+  std::unordered_map<const ScalarNode*, Scalar> done;
+  std::function<Scalar(const Scalar&)> walk = [&](const Scalar& old) -> Scalar {
+    if (auto it = done.find(&*old); it != done.end()) return it->second;
+    std::vector<Scalar> arguments;
+    bool changed = false;
+    for (const Scalar& argument : old->arguments) {
+      arguments.push_back(walk(argument));
+      changed |= &*arguments.back() != &*argument;
+    }
+    Scalar result = old;
+    if (changed) {
+      auto rebuild = [&](std::vector<Scalar> a) -> Scalar {
+        const ScalarNode& node = *old;
+        switch (node.function) {
+          case Scalar::load: {
+            if (!node.guarded) return Scalar::read(node.integer, node.dtype, std::move(a));
+            Scalar otherwise = a.back(), guard = a[a.size() - 2];
+            a.resize(a.size() - 2);
+            return Scalar::read_if(guard, node.integer, node.dtype, std::move(a), otherwise);
+          }
+          case Scalar::cast: return Scalar::to(node.dtype, a[0]);
+          case Scalar::add: return a[0] + a[1];
+          case Scalar::sub: return a[0] - a[1];
+          case Scalar::mul: return a[0] * a[1];
+          case Scalar::floordiv: return floordiv(a[0], a[1]);
+          case Scalar::mod: return mod(a[0], a[1]);
+          default: return Scalar::call(node.function, std::move(a));
+        }
+      };
+      result = rebuild(std::move(arguments));
+    }
+    if (old->function == Scalar::load || old->function == Scalar::variable)
+      if (Scalar replaced = replace(result)) result = replaced;
+    done.emplace(&*old, result);
+    return result;
+  };
+  return walk(x);
+}
+
+void visit(const Scalar& x, const std::function<void(const Scalar&)>& visit) {
+  std::unordered_set<const ScalarNode*> seen;
+  std::function<void(const Scalar&)> walk = [&](const Scalar& node) {
+    if (!seen.insert(&*node).second) return;
+    for (const Scalar& argument : node->arguments) walk(argument);
+    visit(node);
+  };
+  walk(x);
+}
+
+std::string variable_name(int64_t variable) {
+  constexpr std::string_view letters = "ijklmopq";
+  if (variable < static_cast<int64_t>(letters.size())) return std::string(1, letters[static_cast<size_t>(variable)]);
+  return fmt::format("i{}", variable);
+}
+
+namespace {
+
+struct Infix {
+  Scalar::Function function;
+  std::string_view symbol;
+  int precedence;
+};
+constexpr Infix infix[] = {{Scalar::logical_or, " or ", 1}, {Scalar::logical_and, " and ", 2}, {Scalar::eq, " == ", 3},
+                           {Scalar::ne, " != ", 3},         {Scalar::lt, " < ", 3},           {Scalar::le, " <= ", 3},
+                           {Scalar::add, " + ", 4},         {Scalar::sub, " - ", 4},          {Scalar::mul, " * ", 5},
+                           {Scalar::div, " / ", 5},         {Scalar::floordiv, " // ", 5},    {Scalar::mod, " % ", 5}};
+
+std::string print(const Scalar& x, const std::function<std::string(int64_t)>& source, int outer) {
+  auto list = [&](std::span<const Scalar> arguments) {
+    std::string text;
+    for (const Scalar& argument : arguments) text += (text.empty() ? "" : ",") + print(argument, source, 0);
+    return text;
+  };
+  switch (x->function) {
+    case Scalar::constant:
+      if (x->dtype == boolean) return x->integer ? "true" : "false";
+      if (x->dtype == f32) return fmt::format("{}", static_cast<float>(x->number));
+      return is_float(x->dtype) ? fmt::format("{}", x->number) : std::to_string(x->integer);
+    case Scalar::variable: return variable_name(x->integer);
+    case Scalar::size: return Extent(x->integer, x->size).str();
+    case Scalar::load: {
+      std::string read = source(x->integer) + "[" + list(x->indices()) + "]";
+      if (!x->guarded) return read;
+      return fmt::format("({} if {} else {})", read, print(x->guard(), source, 0), print(x->otherwise(), source, 0));
+    }
+    case Scalar::cast: return fmt::format("{}({})", name(x->dtype), list(x->arguments));
+    case Scalar::neg: return "-" + print(x->arguments[0], source, 6);
+    case Scalar::logical_not: return "not " + print(x->arguments[0], source, 6);
+    default: break;
+  }
+  for (const Infix& row : infix)
+    if (row.function == x->function) {
+      std::string text = print(x->arguments[0], source, row.precedence) + std::string(row.symbol) +
+                         print(x->arguments[1], source, row.precedence + 1);
+      return outer > row.precedence ? "(" + text + ")" : text;
+    }
+  return fmt::format("{}({})", function(x->function).name, list(x->arguments));
+}
+
+}  // namespace
+
+std::string str(const Scalar& x, const std::function<std::string(int64_t)>& source) { return print(x, source, 0); }
+
+std::string_view name(Reduction reduction) {
+  constexpr std::string_view names[] = {"none", "sum", "product", "max", "min", "argmax"};
+  return names[static_cast<size_t>(reduction)];
+}
+
+}  // namespace tenon
