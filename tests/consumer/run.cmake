@@ -1,0 +1,13 @@
+# Installs the build into a fresh folder and builds and runs the consumer against it.
+set(prefix ${BINARY}/consumer/prefix)
+file(REMOVE_RECURSE ${BINARY}/consumer)
+function(run)
+  execute_process(COMMAND ${ARGV} RESULT_VARIABLE status OUTPUT_VARIABLE output ERROR_VARIABLE output)
+  if(NOT status EQUAL 0)
+    message(FATAL_ERROR "${ARGV}\n${output}")
+  endif()
+endfunction()
+run(${CMAKE_COMMAND} --install ${BINARY} --prefix ${prefix})
+run(${CMAKE_COMMAND} -G Ninja -S ${SOURCE}/tests/consumer -B ${BINARY}/consumer/build -DCMAKE_PREFIX_PATH=${prefix} -DLLVM_DIR=${LLVM_DIR})
+run(${CMAKE_COMMAND} --build ${BINARY}/consumer/build)
+run(${BINARY}/consumer/build/consumer)
