@@ -106,6 +106,13 @@ struct KernelList {
   std::string entry;
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
+  std::vector<NodeId> inputs;       // by slot: the inputs that the entry reads, in the order of the graph
+  std::vector<std::string> outputs;  // by slot: the names of the entry's outputs
+  std::vector<std::string> states;  // by slot: all states of the graph
+  std::vector<int64_t> updated;     // slots of the states that the entry writes, ascending
+  std::vector<Literal> constants;   // by slot
+  std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called
+  std::vector<std::string> notes;   // where an update could not be made in place, and why
   int64_t arena_bytes = 0;       // filled in by place, at the maximum size
   int64_t lower_bound = 0;       // the largest live set
   const char* size = nullptr;    // the run-time size and its maximum; null if there is none

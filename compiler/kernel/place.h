@@ -1,0 +1,11 @@
+#pragma once
+// From lifetimes to byte offsets in one arena.
+#include "compiler/kernel/kernel.h"
+
+namespace tenon {
+
+// Gives each arena buffer an offset, a multiple of 64, at the maximum of the run-time size; buffers that are alive in
+// one kernel never overlap. Fills in the size of the arena and its lower bound, the largest live set.
+void place(KernelList& list);
+
+}  // namespace tenon

@@ -1,0 +1,10 @@
+#pragma once
+// How kernels are cut: register tiles, packing, threads, barriers. No choice changes a bit.
+#include "compiler/kernel/kernel.h"
+#include "compiler/kernel/target.h"
+
+namespace tenon {
+
+void tile(KernelList& list, const Target& target);
+
+}  // namespace tenon
