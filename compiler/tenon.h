@@ -4,3 +4,4 @@
 #include "ir/graph.h"
 #include "ir/ops.h"
 #include "runtime/program.h"
+#include "runtime/session.h"

@@ -1,0 +1,433 @@
+#include "runtime/session.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <optional>
+
+#include "runtime/arena.h"
+#include "runtime/team.h"
+
+namespace tenon {
+
+struct SessionMemory {
+  std::shared_ptr<const Program> program;
+  std::vector<Arena> blocks;  // states, outputs, scratch; guarded: one block per buffer
+  Arena arena;
+  std::vector<std::byte*> states;
+  std::vector<std::vector<std::byte*>> outputs;  // by entry
+  std::vector<const std::byte*> constants;
+  std::vector<std::byte*> scratch;  // by thread
+  std::optional<Team> team;
+  int threads = 1;
+  std::vector<bool> set;  // states that have a value
+  int64_t unset = 0;
+  Fault fault;
+};
+
+namespace {
+
+// The buffers of a kind, laid out in one block, or each in its own if guarded.
+std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<int64_t>& bytes, bool guarded) {
+  std::vector<std::byte*> result;
+  if (guarded) {
+    for (int64_t size : bytes) result.push_back(blocks.emplace_back(size, true).data());
+    return result;
+  }
+  int64_t total = 0;
+  for (int64_t size : bytes)
+    if (__builtin_add_overflow(total, aligned(size), &total)) throw Error("session: the buffers overflow 63 bits");
+  std::byte* at = blocks.emplace_back(total).data();
+  for (int64_t size : bytes) {
+    result.push_back(at);
+    at += aligned(size);
+  }
+  return result;
+}
+
+std::vector<int64_t> bytes_of(const auto& bindings, int64_t n) {
+  std::vector<int64_t> bytes;
+  for (const Binding& binding : bindings) bytes.push_back(binding.type.bytes(n));
+  return bytes;
+}
+
+std::string list(const auto& bindings) {
+  std::string text;
+  for (const Binding& b : bindings) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", b.name, b.type.str());
+  return text.empty() ? "none" : text;
+}
+
+int64_t find(const auto& bindings, std::string_view name) {
+  for (size_t i = 0; i < bindings.size(); ++i)
+    if (bindings[i].name == name) return static_cast<int64_t>(i);
+  return -1;
+}
+
+// What n must be for `given` to have the declared type; 0 if the type does not say.
+int64_t match(std::string_view entry, const Binding& declared, const Tensor& given) {
+  const Type& type = declared.type;
+  auto differ = [&](std::string_view what) {
+    fail(declared.line, "{}: input {}: {}: declared {}, given {}", entry, declared.name, what, type.str(),
+         given.str());
+  };
+  if (given.dtype() != type.dtype) differ("element types differ");
+  if (given.rank() != type.rank()) differ("ranks differ");
+  int64_t n = 0;
+  for (size_t axis = 0; axis < type.shape.size(); ++axis) {
+    const Extent& extent = type.shape[axis];
+    const int64_t actual = given.extents()[axis];
+    if (!extent.symbolic() && actual != extent.count) differ(fmt::format("extents differ at axis {}", axis));
+    if (!extent.symbolic() || extent.count == 0) continue;
+    if (actual % extent.count != 0) differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
+    const int64_t size = actual / extent.count;
+    if (size == 0) differ(fmt::format("{} is 0", extent.size));
+    if (n != 0 && n != size) differ(fmt::format("{} is {} and {}", extent.size, n, size));
+    n = size;
+  }
+  return n;
+}
+
+template <typename T, typename Number>
+void store(Tensor& to, Number number, const Binding& declared, std::string_view entry) {
+  if constexpr (std::is_floating_point_v<T>) {
+    to.write<T>()[0] = static_cast<T>(number);
+  } else if constexpr (std::is_floating_point_v<Number>) {
+    fail(declared.line, "{}: input {}: declared {}, given the floating-point number {}", entry, declared.name,
+         declared.type.str(), number);
+  } else {
+    if (number < static_cast<Number>(std::numeric_limits<T>::min()) ||
+        number > static_cast<Number>(std::numeric_limits<T>::max()))
+      fail(declared.line, "{}: input {}: {} does not fit {}", entry, declared.name, number, name(declared.type.dtype));
+    to.write<T>()[0] = static_cast<T>(number);
+  }
+}
+
+template <typename Number>
+void store_number(Tensor& to, Number number, const Binding& declared, std::string_view entry) {
+  switch (declared.type.dtype) {
+    case f64: return store<double>(to, number, declared, entry);
+    case f32: return store<float>(to, number, declared, entry);
+    case i64: return store<int64_t>(to, number, declared, entry);
+    case i32: return store<int32_t>(to, number, declared, entry);
+    case u8: return store<uint8_t>(to, number, declared, entry);
+    case boolean: return store<bool>(to, number, declared, entry);
+  }
+}
+
+// The first element that is not in [0, extent), or -1. One pass finds the largest value, where a negative one counts as huge.
+template <typename Unsigned>
+int64_t first_outside(const std::byte* data, int64_t count, int64_t extent) {
+  const auto* values = reinterpret_cast<const Unsigned*>(data);
+  if (static_cast<uint64_t>(extent) > std::numeric_limits<Unsigned>::max()) return -1;
+  const auto limit = static_cast<Unsigned>(extent);
+  Unsigned largest = 0;
+  for (int64_t i = 0; i < count; ++i) largest = std::max(largest, values[i]);
+  if (count == 0 || largest < limit) return -1;
+  return std::find_if(values, values + count, [limit](Unsigned v) { return v >= limit; }) - values;
+}
+
+int64_t first_outside(const Tensor& index, int64_t extent) {
+  switch (index.dtype()) {
+    case u8: return first_outside<uint8_t>(index.data(), index.elements(), extent);
+    // An extent above 2^31 leaves only the negative values outside.
+    case i32: return first_outside<uint32_t>(index.data(), index.elements(), std::min(extent, int64_t{1} << 31));
+    default: return first_outside<uint64_t>(index.data(), index.elements(), extent);
+  }
+}
+
+const std::shared_ptr<const Program>& required(const std::shared_ptr<const Program>& program) {
+  if (!program) throw Error("session: there is no program");
+  return program;
+}
+
+}  // namespace
+
+const Tensor& Outputs::operator[](std::string_view name) const {
+  const int64_t i = entry_ ? find(entry_->outputs, name) : -1;
+  if (i < 0)
+    throw Error(fmt::format("{}: no output is called {}; outputs: {}", entry_ ? entry_->name : "run", name,
+                            entry_ ? list(entry_->outputs) : "none"));
+  return tensors_[static_cast<size_t>(i)];
+}
+
+Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
+    : memory_(std::move(memory)),
+      entry_(&entry),
+      slots_(entry.inputs.size()),
+      inputs_(entry.inputs.size()),
+      initial_(entry.name == "init") {
+  for (const Binding& input : entry.inputs)
+    numbers_.push_back(input.type.scalar() ? Tensor(input.type.dtype, {}) : Tensor());
+  const Program& program = *memory_->program;
+  const int64_t threads = std::clamp<int64_t>(entry.threads, 1, memory_->threads);
+  for (int64_t thread = 0; thread < threads; ++thread)
+    frames_.push_back({.inputs = inputs_.data(),
+                       .states = memory_->states.data(),
+                       .outputs = memory_->outputs[static_cast<size_t>(&entry - program.entries.data())].data(),
+                       .constants = memory_->constants.data(),
+                       .arena = memory_->arena.data(),
+                       .scratch = memory_->scratch[static_cast<size_t>(thread)],
+                       .size = 1,
+                       .thread = thread,
+                       .threads = threads,
+                       .barrier = &Team::barrier,
+                       .team = memory_->team ? &*memory_->team : nullptr,
+                       .fault = &memory_->fault});
+}
+
+Step& Step::bind(const Input& input) {
+  const std::string& size = memory_->program->size;
+  const int64_t index = find(entry_->inputs, input.name);
+  if (index < 0 && !size.empty() && input.name == size) {
+    const int64_t* number = std::get_if<int64_t>(&input.value);
+    if (!number || *number < 1 || *number > memory_->program->maximum)
+      throw Error(fmt::format("{}: {} is bound to what is no integer in 1 <= {} <= {}", entry_->name, size, size,
+                              memory_->program->maximum));
+    bound_size_ = *number;
+    settled_ = false;
+    return *this;
+  }
+  if (index < 0)
+    throw Error(fmt::format("{}: no input is called {}; inputs: {}", entry_->name, input.name, list(entry_->inputs)));
+  const auto i = static_cast<size_t>(index);
+  const Binding& declared = entry_->inputs[i];
+  Slot& slot = slots_[i];
+  if (const Tensor* tensor = std::get_if<Tensor>(&input.value)) {
+    const int64_t n = match(entry_->name, declared, *tensor);
+    slot.tensor = *tensor;
+    slot.size = n;
+    slot.number = false;
+    inputs_[i] = const_cast<std::byte*>(tensor->data());  // emitted code only reads its inputs
+    settled_ = false;
+  } else {
+    if (!declared.type.scalar())
+      fail(declared.line, "{}: input {}: declared {}, given a number", entry_->name, declared.name,
+           declared.type.str());
+    std::visit(
+        [&](const auto& number) {
+          if constexpr (std::is_arithmetic_v<std::decay_t<decltype(number)>>)
+            store_number(numbers_[i], number, declared, entry_->name);
+        },
+        input.value);
+    if (!slot.number) {
+      slot = {.tensor = numbers_[i], .number = true};
+      inputs_[i] = numbers_[i].writable_data();
+      settled_ = false;
+    }
+  }
+  slot.bound = true;
+  return *this;
+}
+
+void Step::unbind() {
+  for (Slot& slot : slots_) slot = {};
+  bound_size_ = 0;
+  settled_ = false;
+}
+
+// All inputs are there and agree on n.
+void Step::settle() {
+  const Program& program = *memory_->program;
+  int64_t n = bound_size_;
+  std::string_view by;
+  for (size_t i = 0; i < slots_.size(); ++i) {
+    const Binding& declared = entry_->inputs[i];
+    if (!slots_[i].bound)
+      fail(declared.line, "{}: input {}: {} is missing", entry_->name, declared.name, declared.type.str());
+    const int64_t size = slots_[i].size;
+    if (size == 0) continue;
+    if (size > program.maximum)
+      fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}", entry_->name,
+           declared.name, program.size, size, program.size, program.maximum, declared.type.str(),
+           slots_[i].tensor.str());
+    if (n != 0 && n != size)
+      fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, program.size, size, n,
+           by.empty() ? "its own binding" : fmt::format("input {}", by));
+    n = size;
+    by = declared.name;
+  }
+  size_ = n == 0 ? program.maximum : n;
+  for (Frame& frame : frames_) frame.size = size_;
+  settled_ = true;
+}
+
+void Step::raise(const IndexRange& range, int64_t element, int64_t value) const {
+  const size_t colon = range.what.find(": ");
+  const std::string operation = range.what.substr(0, colon);
+  const std::string index = range.input >= 0                 ? entry_->inputs[static_cast<size_t>(range.input)].name
+                            : colon == std::string::npos ? "index"
+                                                         : range.what.substr(colon + 2);
+  Extents position;
+  for (size_t axis = range.type.shape.size(); axis-- > 0;) {
+    const int64_t extent = std::max<int64_t>(range.type.shape[axis].at(size_), 1);
+    position.insert(position.begin(), element % extent);
+    element /= extent;
+  }
+  fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index, position.empty() ? "" : str(position),
+       value, index, range.extent.at(size_));
+}
+
+void Step::check_indices() const {
+  for (const IndexRange& range : entry_->checks) {
+    if (range.input < 0) continue;
+    const Tensor& index = slots_[static_cast<size_t>(range.input)].tensor;
+    const int64_t bad = first_outside(index, range.extent.at(size_));
+    if (bad >= 0) raise(range, bad, index.integer_at(bad));
+  }
+}
+
+void Step::run() {
+  if (!settled_) settle();
+  SessionMemory& memory = *memory_;
+  if (memory.unset > 0 && !initial_)
+    throw Error(fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first",
+                            entry_->name, memory.unset, memory.states.size()));
+  if (!entry_->checks.empty()) check_indices();
+  memory.fault = {};
+  if (frames_.size() == 1) {
+    entry_->function(frames_.data());
+  } else {
+    memory.team->run(
+        static_cast<int>(frames_.size()),
+        [](void* step, int thread) noexcept {
+          const Step& self = *static_cast<Step*>(step);
+          self.entry_->function(&self.frames_[static_cast<size_t>(thread)]);
+        },
+        this);
+  }
+  if (const Fault fault = memory.fault; fault.check >= 0) {
+    check(fault.check < static_cast<int64_t>(entry_->checks.size()), "a fault names a check of its entry");
+    raise(entry_->checks[static_cast<size_t>(fault.check)], fault.element, fault.value);
+  }
+}
+
+Tensor Step::view(size_t output) const {
+  const Type& type = entry_->outputs[output].type;
+  Extents extents;
+  for (Extent extent : type.shape) extents.push_back(extent.at(size_));
+  return Tensor::view(type.dtype, std::move(extents), frames_[0].outputs[output], memory_, false);
+}
+
+Tensor Step::output(std::string_view name) const {
+  const int64_t i = find(entry_->outputs, name);
+  if (i < 0)
+    throw Error(fmt::format("{}: no output is called {}; outputs: {}", entry_->name, name, list(entry_->outputs)));
+  return view(static_cast<size_t>(i));
+}
+
+Outputs Step::outputs() const {
+  Outputs outputs;
+  outputs.entry_ = entry_;
+  for (size_t i = 0; i < entry_->outputs.size(); ++i) outputs.tensors_.push_back(view(i));
+  return outputs;
+}
+
+Session::Session(const Program& program, const SessionOptions& options)
+    : Session(std::shared_ptr<const Program>(std::shared_ptr<const void>(), &program), options) {}
+
+Session::Session(Program&& program, const SessionOptions& options)
+    : Session(std::make_shared<const Program>(std::move(program)), options) {}
+
+Session::Session(std::shared_ptr<const Program> program, const SessionOptions& options)
+    : memory_(std::make_shared<SessionMemory>()), steps_(required(program)->entries.size()) {
+  const Program& p = *program;
+  SessionMemory& memory = *memory_;
+  memory.program = std::move(program);
+  check(p.maximum >= 1, "the maximum of the run-time size is at least 1");
+  if (options.threads < 0) throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
+  int64_t useful = 1, arena = 0, scratch = 0;
+  for (const ProgramEntry& entry : p.entries) {
+    check(entry.function != nullptr, "every entry of a program has code");
+    useful = std::max(useful, entry.threads);
+    arena = std::max(arena, entry.arena_bytes);
+    scratch = std::max(scratch, entry.scratch_bytes);
+  }
+  memory.threads =
+      static_cast<int>(std::min<int64_t>(useful, options.threads == 0 ? allowed_cpus() : options.threads));
+  if (memory.threads > 1) memory.team.emplace(memory.threads);
+
+  memory.arena = Arena(arena, options.guarded);
+  memory.states = allocate(memory.blocks, bytes_of(p.states, p.maximum), options.guarded);
+  for (const ProgramEntry& entry : p.entries)
+    memory.outputs.push_back(allocate(memory.blocks, bytes_of(entry.outputs, p.maximum), options.guarded));
+  const std::vector<int64_t> scratches(static_cast<size_t>(memory.threads), scratch);
+  memory.scratch = allocate(memory.blocks, scratches, options.guarded);
+  for (const auto& constant : p.constants) memory.constants.push_back(constant.data());
+  memory.set.assign(p.states.size(), false);
+  memory.unset = static_cast<int64_t>(p.states.size());
+}
+
+const Program& Session::program() const { return *memory_->program; }
+int Session::threads() const { return memory_->threads; }
+
+void Session::init(int64_t seed) {
+  const Program& p = program();
+  for (size_t i = 0; i < p.states.size(); ++i)
+    std::memset(memory_->states[i], 0, static_cast<size_t>(p.states[i].type.bytes(p.maximum)));
+  memory_->set.assign(p.states.size(), true);
+  memory_->unset = 0;
+  if (find(p.states, "seed") >= 0) write("seed", Tensor::scalar(seed));
+  if (std::any_of(p.entries.begin(), p.entries.end(), [](const auto& e) { return e.name == "init"; })) run("init");
+}
+
+Step Session::prepare(std::string_view entry) { return Step(memory_, program().entry(entry)); }
+
+Outputs Session::run(std::string_view entry, std::span<const Input> inputs) {
+  const ProgramEntry& found = program().entry(entry);
+  auto& step = steps_[static_cast<size_t>(&found - program().entries.data())];
+  if (!step) step.reset(new Step(memory_, found));
+  step->unbind();
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    for (size_t j = 0; j < i; ++j)
+      if (inputs[i].name == inputs[j].name) {
+        const int64_t declared = find(found.inputs, inputs[i].name);
+        fail(declared >= 0 ? found.inputs[static_cast<size_t>(declared)].line : Line(), "{}: input {} is given twice",
+             entry, inputs[i].name);
+      }
+    step->bind(inputs[i]);
+  }
+  step->run();
+  return step->outputs();
+}
+
+namespace {
+size_t state_index(const Program& program, std::string_view name) {
+  const int64_t i = find(program.states, name);
+  if (i < 0) throw Error(fmt::format("session: no state is called {}; states: {}", name, list(program.states)));
+  return static_cast<size_t>(i);
+}
+
+Extents extents_at(const Type& type, int64_t n) {
+  Extents extents;
+  for (Extent extent : type.shape) extents.push_back(extent.at(n));
+  return extents;
+}
+
+void check_state(const StateBinding& state, int64_t n, const Tensor& value) {
+  if (value.dtype() != state.type.dtype || value.extents() != extents_at(state.type, n))
+    fail(state.line, "session: state {} is {}, given {}", state.name, state.type.str(), value.str());
+}
+}  // namespace
+
+Tensor Session::read(std::string_view state) const {
+  const size_t i = state_index(program(), state);
+  const Type& type = program().states[i].type;
+  return Tensor::view(type.dtype, extents_at(type, program().maximum), memory_->states[i], nullptr).clone();
+}
+
+void Session::write(std::string_view state, const Tensor& value) {
+  const size_t i = state_index(program(), state);
+  check_state(program().states[i], program().maximum, value);
+  if (!value.empty()) std::memcpy(memory_->states[i], value.data(), static_cast<size_t>(value.byte_count()));
+  if (!memory_->set[i]) --memory_->unset;
+  memory_->set[i] = true;
+}
+
+void Session::write_all(std::span<const Tensor> values) {
+  const Program& p = program();
+  check(values.size() == p.states.size(), "one value per state");
+  for (size_t i = 0; i < values.size(); ++i) check_state(p.states[i], p.maximum, values[i]);
+  for (size_t i = 0; i < values.size(); ++i) write(p.states[i].name, values[i]);
+}
+
+}  // namespace tenon

@@ -1,0 +1,57 @@
+#include "runtime/tensor.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/runtime/program.h"
+
+using namespace tenon;
+using tenon::test::message;
+
+TEST_CASE("a tensor owns aligned zeros, and a copy shares them") {
+  for (int64_t rows : {0, 1, 7, 100000}) {
+    Tensor t(f32, {rows, 3});
+    CHECK(reinterpret_cast<uintptr_t>(t.data()) % 64 == 0);
+    for (float v : t.read<float>()) REQUIRE(v == 0);
+  }
+  Tensor a = Tensor::of<int32_t>({2, 2}, {1, 2, 3, 4});
+  Tensor shared = a, own = a.clone();
+  a.write<int32_t>()[3] = 9;
+  CHECK(shared.at(3) == 9);
+  CHECK(own.integer_at(3) == 4);
+  CHECK(a.str() == "i32[2,2]");
+  CHECK(Tensor::scalar(2.5f).str() == "f32[]");
+  CHECK(a.rows(1, 2).same_bits(Tensor::of<int32_t>({1, 2}, {3, 9})));
+  CHECK(a.reshaped({4}).extents() == Extents{4});
+}
+
+TEST_CASE("a view takes any element-aligned pointer, and a view of const is read-only") {
+  const std::vector<float> values = {1, 2, 3};
+  Tensor v = Tensor::view(values.data() + 1, {2});
+  CHECK(v.data() == reinterpret_cast<const std::byte*>(values.data() + 1));
+  CHECK(v.at(1) == 3);
+  float one = 1;
+  Tensor writable = Tensor::view(&one, {});
+  writable.write<float>()[0] = 5;
+  CHECK(one == 5);
+}
+
+TEST_CASE("misuse of a tensor is an error") {
+  const float value = 1;
+  Tensor view = Tensor::view(&value, {1});
+  CHECK(message([&] { view.write<float>(); }) == "tensor: f32[1] is a read-only view");
+  CHECK(message([&] { (void)view.read<double>(); }) == "tensor: f32[1] is read as f64");
+  CHECK(message([&] { Tensor(f32, {2, -1}); }) == "tensor: extent -1 is negative in [2,-1]");
+  CHECK(message([&] { Tensor(f32, {int64_t{1} << 40, int64_t{1} << 40}); }) ==
+        "extents overflow: 1099511627776 * 1099511627776");
+  CHECK(message([&] { Tensor::of<float>({3}, {1, 2}); }) == "tensor: f32[3] has 3 elements, given 2");
+  CHECK(message([&] { Tensor(f32, {2}).number(); }) == "tensor: f32[2] is read as one number");
+  CHECK(message([&] { Tensor(f32, {2}).at(2); }) == "tensor: element 2 of f32[2], valid is 0 <= element < 2");
+  CHECK(message([&] { Tensor::view(static_cast<float*>(nullptr), {1}); }) ==
+        "tensor: a view of f32[1] from a null pointer");
+  alignas(8) std::byte bytes[16] = {};
+  CHECK(message([&] { Tensor::view(f32, {1}, bytes + 1, nullptr); }) ==
+        "tensor: a view of f32[1] from a pointer that is not a multiple of 4 bytes");
+  CHECK(message([&] { Tensor(f32, {4}).reshaped({3}); }) ==
+        "tensor: f32[4] cannot be read as [3]: 4 elements against 3");
+  CHECK(message([&] { Tensor(f32, {4}).rows(2, 5); }) == "tensor: rows 2 to 5 of f32[4]");
+}
