@@ -6,20 +6,18 @@
 // elementwise ones broadcast as NumPy does (trailing axes aligned, extents of 1 stretched) by inserting `broadcast`;
 // in the graph itself both sides always have one type. Negative axes count from the end. Formulas, kinks and errors
 // stand with the records in ops/.
-#ifndef TENON_OP
-#pragma once
+#if defined(TENON_OP) || !defined(TENON_OPS_H)
+#ifndef TENON_OPS_H
+#define TENON_OPS_H
 #include "ir/op.h"
+#define TENON_OPS_DECLARE
 #define TENON_OP(record, ...) \
   extern const Op record;     \
   __VA_ARGS__;
-#define TENON_OPS_DECLARE
-namespace tenon {
-enum class Kink : uint8_t { left, right };  // which one-sided derivative a non-smooth point has
-}
-#endif
-
 // clang-format off
 namespace tenon {
+enum class Kink : uint8_t { left, right };  // which one-sided derivative a non-smooth point has
+#endif
 
 // ---- leaves (input, parameter and state are made by Graph) ----
 TENON_OP(input_op, Value input(Body& body, std::string_view name, const Type& type, Line line))
@@ -121,12 +119,9 @@ TENON_OP(uniform_op, Value uniform(Graph& graph, DType dtype, Shape shape, std::
 TENON_OP(normal_op, Value normal(Graph& graph, DType dtype, Shape shape, std::source_location at = std::source_location::current()))
 TENON_OP(bernoulli_op, Value bernoulli(Graph& graph, Operand p, Shape shape, std::source_location at = std::source_location::current())) // bool
 
-}  // namespace tenon
-
 #undef TENON_OP
 #ifdef TENON_OPS_DECLARE
 #undef TENON_OPS_DECLARE
-namespace tenon {
 
 // ---- builders made of the above ----
 Value constant(Body& body, DType dtype, double value, Line line = {});            // a scalar
@@ -147,5 +142,6 @@ Value log_softmax(Operand z, int64_t axis);
 Value dropout(Graph& graph, Operand x, double rate);                               // zero with probability rate, else x / (1 - rate)
 
 }  // namespace tenon
-#endif
 // clang-format on
+#endif
+#endif

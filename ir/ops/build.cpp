@@ -1,0 +1,185 @@
+#include "ir/ops/build.h"
+
+namespace tenon {
+
+Line line_of(const Operand& a, const Operand& b) { return a.line.known() ? a.line : b.line; }
+
+Value value_of(std::string_view operation, const Operand& x) {
+  if (!x.value) fail(x.line, "{}: needs a Value, not only numbers", operation);
+  return x.value;
+}
+
+void check_fits(std::string_view operation, double number, const Value& x, Line line) {
+  DType dtype = x.dtype();
+  bool fits = true;
+  switch (dtype) {
+    case f64: break;
+    case f32: fits = !std::isfinite(number) || std::isfinite(static_cast<float>(number)); break;
+    case i64: fits = number >= -0x1p63 && number < 0x1p63; break;
+    case i32: fits = number >= -0x1p31 && number < 0x1p31; break;
+    case u8: fits = number >= 0 && number < 256; break;
+    case boolean: fits = number == 0 || number == 1; break;
+  }
+  if (!is_float(dtype)) fits = fits && number == std::trunc(number);
+  if (!fits) fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number, name(dtype), x.type().str());
+}
+
+Value adopt(std::string_view operation, double number, const Value& x, Line line) {
+  check_fits(operation, number, x, line);
+  return full(x.body(), x.type(), number, line);
+}
+
+Value unary(const Op& op, const Operand& x, Attributes attributes) {
+  return apply(op, {value_of(op.name, x)}, std::move(attributes), x.line);
+}
+
+Value binary(const Op& op, Operand a, Operand b, Attributes attributes) {
+  unify(op.name, a, b);
+  return apply(op, {a.value, b.value}, std::move(attributes), line_of(a, b));
+}
+
+Attributes attributes(std::vector<std::pair<std::string, Attribute>> entries) {
+  Attributes result;
+  result.entries = std::move(entries);
+  return result;
+}
+
+Shape list(const Axes& axes) { return Shape(axes.begin(), axes.end()); }
+
+Axes list_attribute(const Application& a, std::string_view name) {
+  Axes axes;
+  for (Extent extent : attribute<Shape>(a, name)) {
+    if (extent.symbolic()) a.fail("attribute '{}' holds the run-time size {}", name, extent.str());
+    axes.push_back(extent.count);
+  }
+  return axes;
+}
+
+Axes axes_attribute(const Application& a, std::string_view name, int64_t rank) {
+  Axes axes = list_attribute(a, name);
+  std::vector<bool> seen(static_cast<size_t>(rank));
+  for (int64_t axis : axes) {
+    if (axis < 0 || axis >= rank || seen[static_cast<size_t>(axis)])
+      a.fail("attribute '{}': {} is no axis of rank {}, or named twice", name, axis, rank);
+    seen[static_cast<size_t>(axis)] = true;
+  }
+  return axes;
+}
+
+int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank) {
+  int64_t axis = attribute<int64_t>(a, name);
+  if (axis < 0 || axis >= rank) a.fail("attribute '{}': {} is no axis of rank {}", name, axis, rank);
+  return axis;
+}
+
+const std::string& word_attribute(const Application& a, std::string_view name,
+                                  std::initializer_list<std::string_view> words) {
+  const std::string& word = attribute<std::string>(a, name);
+  if (std::find(words.begin(), words.end(), word) == words.end()) a.fail("attribute '{}' cannot be '{}'", name, word);
+  return word;
+}
+
+int64_t normalise_axis(std::string_view operation, const Value& x, int64_t axis, Line line) {
+  int64_t result = axis < 0 ? axis + x.rank() : axis;
+  if (result < 0 || result >= x.rank())
+    fail(line, "{}: axis {} is not one of {}, which has {}", operation, axis, x.type().str(), x.rank());
+  return result;
+}
+
+Axes normalise_axes(std::string_view operation, const Value& x, Axes axes, Line line) {
+  if (axes.empty()) return axes_but(x.rank(), {});
+  for (int64_t& axis : axes) axis = normalise_axis(operation, x, axis, line);
+  std::sort(axes.begin(), axes.end());
+  if (auto twice = std::adjacent_find(axes.begin(), axes.end()); twice != axes.end())
+    fail(line, "{}: axis {} of {} is named twice", operation, *twice, x.type().str());
+  return axes;
+}
+
+bool contains(const Axes& axes, int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
+
+Axes axes_but(int64_t rank, const Axes& without) {
+  Axes axes;
+  for (int64_t axis = 0; axis < rank; ++axis)
+    if (!contains(without, axis)) axes.push_back(axis);
+  return axes;
+}
+
+Type same_number(const Application& a) {
+  Type type = same_shape(a);
+  if (type.dtype == boolean) a.fail("needs numbers, got {}; cast it first", type.str());
+  return type;
+}
+
+Type same_bool(const Application& a) {
+  Type type = same_shape(a);
+  if (type.dtype != boolean) a.fail("needs bool, got {}; compare first", type.str());
+  return type;
+}
+
+Value restore(const Value& reduced, const Shape& shape, const Axes& reduced_axes) {
+  return broadcast(reduced, shape, axes_but(static_cast<int64_t>(shape.size()), reduced_axes));
+}
+
+namespace {
+// The permutation that moves `axes` to the end.
+Axes to_end(int64_t rank, const Axes& axes) {
+  Axes order = axes_but(rank, axes);
+  order.insert(order.end(), axes.begin(), axes.end());
+  return order;
+}
+Shape permuted(const Shape& shape, const Axes& order) {
+  Shape result;
+  for (int64_t axis : order) result.push_back(shape[static_cast<size_t>(axis)]);
+  return result;
+}
+}  // namespace
+
+Value flatten_axes(const Value& x, const Axes& axes) {
+  Axes order = to_end(x.rank(), axes);
+  Shape shape = permuted(x.shape(), order);
+  size_t kept = shape.size() - axes.size();
+  Extent last = elements(Shape(shape.begin() + static_cast<std::ptrdiff_t>(kept), shape.end()));
+  shape.resize(kept);
+  shape.push_back(last);
+  return reshape(transpose(x, order), shape);
+}
+
+Value unflatten_axes(const Value& flat, const Shape& shape, const Axes& axes) {
+  Axes order = to_end(static_cast<int64_t>(shape.size()), axes), inverse(order.size());
+  for (size_t i = 0; i < order.size(); ++i) inverse[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
+  return transpose(reshape(flat, permuted(shape, order)), inverse);
+}
+
+Value position(const Value& x, int64_t axis) { return iota(x.body(), x.shape(), axis); }
+
+Value at_index(const Value& x, const Value& index) {
+  return equal(position(x, x.rank() - 1), restore(cast(index, i64), x.shape(), {x.rank() - 1}));
+}
+
+bool is_zero(const Value& x) {
+  if (&x.op() == &broadcast_op) return is_zero(x.operand(0));
+  if (&x.op() != &constant_op) return false;
+  const Literal& literal = x.attributes().get<Literal>("value");
+  for (int64_t i = 0; i < literal.type.elements().count; ++i)
+    if (literal.at(i) != 0) return false;
+  return true;
+}
+
+Value through_mask(const Value& dy, const Map& map, const Map& spread) {
+  if (&dy.op() == &select_op) {
+    Value mask = dy.operand(0), on = dy.operand(1), off = dy.operand(2);
+    if (is_zero(on) != is_zero(off)) {
+      bool keeps_on = is_zero(off);
+      Value inner = through_mask(keeps_on ? on : off, map, spread), zero = zeros_like(inner);
+      if (spread) mask = spread(mask);
+      return keeps_on ? select(mask, inner, zero) : select(mask, zero, inner);
+    }
+  }
+  return map(dy);
+}
+
+Value scale(const Value& dy, const Operand& factor) {
+  return through_mask(dy, [&](const Value& d) { return d * factor; });
+}
+
+}  // namespace tenon
