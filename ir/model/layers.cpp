@@ -1,0 +1,56 @@
+#include "ir/model/layers.h"
+
+#include "ir/ops.h"
+
+namespace tenon {
+namespace {
+
+// The first of name1, name2, ... under the open scopes that has no parameter W yet.
+std::string number(const Body& body, std::string_view name) {
+  const std::string path = body.scope().empty() ? "" : body.scope() + "/";
+  for (int64_t i = 1;; ++i) {
+    std::string numbered = fmt::format("{}{}", name, i);
+    if (!body.state(path + numbered + "/W")) return numbered;
+  }
+}
+
+}  // namespace
+
+Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOptions options,
+             std::source_location at)
+    : name(options.name.empty() ? number(graph.body(), "dense") : std::move(options.name)) {
+  if (inputs < 1 || units < 1) fail(at, "dense: needs inputs and units, not {} and {}", inputs, units);
+  if (!is_float(dtype)) fail(at, "dense: the element type is {}; it must be f32 or f64", tenon::name(dtype));
+  const Scope scope(graph, name, at);
+  W = graph.parameter("W", dtype, {inputs, units}, options.weight, at);
+  if (options.bias) b = graph.parameter("b", dtype, {units}, options.bias, at);
+}
+
+Value Dense::operator()(Value x, std::source_location at) const {
+  const Type& weight = W.type();
+  if (x.rank() == 0 || x.dtype() != weight.dtype || x.shape().back() != weight.shape[0])
+    fail(at, "{}: x is {}; it must be {}[..., {}] to go with W, {}", name, x.type().str(),
+         tenon::name(weight.dtype), weight.shape[0].str(), weight.str());
+  const Scope scope(x.body(), name, at);
+  Shape rows(x.shape().begin(), x.shape().end() - 1), result = rows;
+  result.push_back(weight.shape[1]);
+  const bool matrix = x.rank() == 2;
+  Value y = matmul(matrix ? x : reshape(x, {elements(rows), weight.shape[0]}), W);
+  if (b) y = y + b;
+  return matrix ? y : reshape(y, result);
+}
+
+Value dense(Graph& graph, Value x, int64_t units, DenseOptions options, std::source_location at) {
+  if (!is_float(x.dtype()) || x.rank() == 0 || x.shape().back().symbolic())
+    fail(at, "dense: x is {}; it must be f32 or f64 with a constant last axis", x.type().str());
+  return Dense(graph, x.dtype(), x.shape().back().count, units, std::move(options), at)(x, at);
+}
+
+Value dropout(Graph& graph, Value x, double rate, Mode mode, std::source_location at) {
+  if (!(rate >= 0 && rate < 1)) fail(at, "dropout: the rate is {}; it must be at least 0 and below 1", rate);
+  if (mode == Mode::predict || rate == 0) return x;
+  const Scope scope(graph, "dropout", at);
+  return dropout(graph, x, rate);
+}
+
+}  // namespace tenon
