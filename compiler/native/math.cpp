@@ -1,0 +1,153 @@
+#include "compiler/native/math.h"
+
+#include <llvm/IR/Module.h>
+
+#include <array>
+#include <functional>
+
+#include "compiler/native/polynomial.h"
+
+namespace tenon {
+
+using llvm::Value;
+
+namespace {
+
+using Polynomial = Value* (*)(llvm::IRBuilderBase&, Value*);
+
+// A polynomial in place, or one of f32 that is called: it is longer, and needs its calls and branches out of
+// the way.
+struct Emission {
+  Polynomial in_place = nullptr, called = nullptr;
+  double bound = 0;  // if not 0: larger arguments go to the reference
+};
+
+Emission emission(Scalar::Function function) {
+  switch (function) {
+    case Scalar::exp:
+      return {.in_place = emit_exp};
+    case Scalar::log:
+      return {.in_place = emit_log};
+    case Scalar::tanh:
+      return {.in_place = emit_tanh};
+    case Scalar::sigmoid:
+      return {.in_place = emit_sigmoid};
+    case Scalar::expm1:
+      return {.called = emit_expm1};
+    case Scalar::log1p:
+      return {.called = emit_log1p};
+    case Scalar::erf:
+      return {.called = emit_erf};
+    case Scalar::sin:
+      return {.called = emit_sin, .bound = trigonometric_bound};
+    case Scalar::cos:
+      return {.called = emit_cos, .bound = trigonometric_bound};
+    default:
+      return {};
+  }
+}
+
+std::string symbol(Scalar::Function function) {
+  return "tenon_" + std::string(tenon::function(function).name);
+}
+
+// The reference in double, once for each lane.
+Value* by_lane(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+  llvm::Type* type = arguments[0]->getType();
+  llvm::Type* f64 = b.getDoubleTy();
+  auto* module = b.GetInsertBlock()->getModule();
+  auto reference =
+      module->getOrInsertFunction(symbol(function), llvm::FunctionType::get(f64, {f64, f64, f64}, false));
+  auto* declaration = llvm::cast<llvm::Function>(reference.getCallee());
+  declaration->setDoesNotAccessMemory();
+  declaration->setDoesNotThrow();
+  declaration->setWillReturn();
+  auto one = [&](std::function<Value*(Value*)> lane) {
+    std::array<Value*, 3> x;
+    x.fill(llvm::ConstantFP::get(f64, 0));
+    for (size_t i = 0; i < arguments.size(); ++i) x[i] = b.CreateFPCast(lane(arguments[i]), f64);
+    return b.CreateFPCast(b.CreateCall(reference, x), type->getScalarType());
+  };
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
+  if (!vector) return one([](Value* x) { return x; });
+  Value* result = llvm::PoisonValue::get(type);
+  for (unsigned i = 0; i < vector->getNumElements(); ++i) {
+    Value* y = one([&](Value* x) { return b.CreateExtractElement(x, i); });
+    result = b.CreateInsertElement(result, y, i);
+  }
+  return result;
+}
+
+// "tenon.sin.v16f32"
+std::string function_name(Scalar::Function function, llvm::Type* type) {
+  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
+  return fmt::format("tenon.{}.{}f{}", tenon::function(function).name,
+                     vector ? fmt::format("v{}", vector->getNumElements()) : "", type->getScalarSizeInBits());
+}
+
+// The body of a called function; the position is in its entry block.
+Value* emit_body(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+  Emission how = emission(function);
+  Value* x = arguments[0];
+  if (!how.called || !x->getType()->getScalarType()->isFloatTy()) return by_lane(b, function, arguments);
+  if (how.bound == 0) return how.called(b, x);
+  Value* outside = b.CreateFCmpUGT(b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x),
+                                   llvm::ConstantFP::get(x->getType(), how.bound));
+  if (x->getType()->isVectorTy()) outside = b.CreateOrReduce(outside);
+  auto* caller = b.GetInsertBlock()->getParent();
+  auto* far = llvm::BasicBlock::Create(b.getContext(), "far", caller);
+  auto* near = llvm::BasicBlock::Create(b.getContext(), "near", caller);
+  b.CreateCondBr(outside, far, near);
+  b.SetInsertPoint(far);
+  // Within the bound a lane keeps the bits that it has in other company.
+  Value* reference = by_lane(b, function, arguments);
+  Value* inside = b.CreateFCmpOLE(b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x),
+                                  llvm::ConstantFP::get(x->getType(), how.bound));
+  b.CreateRet(b.CreateSelect(inside, how.called(b, x), reference));
+  b.SetInsertPoint(near);
+  return how.called(b, x);
+}
+
+llvm::Function* called(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+  llvm::Type* type = arguments[0]->getType();
+  auto* caller = b.GetInsertBlock()->getParent();
+  std::string name = function_name(function, type);
+  if (auto* made = caller->getParent()->getFunction(name)) return made;
+  std::vector<llvm::Type*> types(arguments.size(), type);
+  auto* made = llvm::Function::Create(llvm::FunctionType::get(type, types, false),
+                                      llvm::Function::InternalLinkage, name, caller->getParent());
+  // The same features as the caller: the registers of vector arguments depend on them.
+  for (auto attribute : caller->getAttributes().getFnAttrs())
+    if (attribute.isStringAttribute()) made->addFnAttr(attribute);
+  made->addFnAttr(llvm::Attribute::NoInline);
+  made->setDoesNotAccessMemory();
+  made->setDoesNotThrow();
+  made->setWillReturn();
+  llvm::IRBuilder<> body(llvm::BasicBlock::Create(b.getContext(), "entry", made));
+  std::vector<Value*> parameters;
+  for (auto& argument : made->args()) parameters.push_back(&argument);
+  body.CreateRet(emit_body(body, function, parameters));
+  return made;
+}
+
+}  // namespace
+
+Value* emit_math(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+  Value* x = arguments[0];
+  if (function == Scalar::sqrt) return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x);
+  Emission how = emission(function);
+  if (how.in_place && x->getType()->getScalarType()->isFloatTy()) return how.in_place(b, x);
+  return b.CreateCall(called(b, function, arguments), arguments);
+}
+
+std::vector<std::pair<std::string, const void*>> math_symbols() {
+  std::vector<std::pair<std::string, const void*>> symbols;
+  for (int f = Scalar::sqrt; f <= Scalar::trigamma; ++f) {
+    auto function = static_cast<Scalar::Function>(f);
+    symbols.emplace_back(symbol(function),
+                         reinterpret_cast<const void*>(tenon::function(function).reference));
+  }
+  return symbols;
+}
+
+}  // namespace tenon
