@@ -1,0 +1,136 @@
+// The checks behind verify(). An operation's own rules are asked on a scratch graph that holds just its operands.
+#include "ir/verify.h"
+
+#include <set>
+
+#include "ir/op.h"
+#include "ir/ops.h"
+
+namespace tenon {
+namespace {
+
+// Asks the questions of one application; throws Error or InternalError where an answer does not fit.
+void ask(const Body& body, const Node& node, bool gradients) {
+  const Op& op = *node.op;
+  Application application{.op = op, .operands = {}, .attributes = node.attributes, .line = {}};
+  for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
+  Type type = op.type(application);
+  if (type != node.type) application.fail("its type is {}, not {}", type.str(), node.type.str());
+  for (Extent extent : type.shape) {
+    if (extent.count < 0) application.fail("{} has a negative extent", type.str());
+    if (extent.symbolic() && !body.sizes.contains(extent.size))
+      application.fail("{} has the run-time size '{}', which the graph does not declare", type.str(), extent.size);
+  }
+  type.bytes(body.sizes.empty() ? 1 : body.sizes.begin()->second);
+  if (op.compute) {
+    application.result = type;
+    op.compute(application);
+  }
+  bool pull = gradients && op.gradient && is_float(type.dtype) && !op.leaf;
+  if (!op.expand && !pull) return;
+  Graph scratch;
+  scratch.body().sizes = body.sizes;
+  std::vector<Value> x;
+  for (size_t i = 0; i < application.operands.size(); ++i)
+    x.push_back(input(scratch.body(), std::to_string(i), application.operands[i], {}));
+  if (op.expand && op.expand(x, node.attributes).type() != type)
+    application.fail("its expansion is not {}", type.str());
+  if (pull) {
+    Value y = append(scratch.body(), op, x, node.attributes, {});
+    Value dy = input(scratch.body(), "dy", type, {});
+    try {
+      op.gradient({.y = y, .dy = dy, .x = x, .attributes = node.attributes});
+    } catch (const Error&) {  // a rule may refuse; that is said where a gradient is asked for
+    }
+  }
+}
+
+std::optional<std::string> node_fault(const Body& body, NodeId id, bool gradients) {
+  const Node& node = body.node(id);
+  for (NodeId operand : node.operands)
+    if (operand < 0 || operand >= id) return fmt::format("operand %{} is not an earlier node", operand);
+  if (node.op->operands >= 0 ? static_cast<size_t>(node.op->operands) != node.operands.size() : node.operands.empty())
+    return fmt::format("takes {} operands, has {}",
+                       node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more", node.operands.size());
+  try {
+    ask(body, node, gradients);
+  } catch (const Error& error) {
+    return error.what();
+  } catch (const InternalError& error) {
+    return fmt::format("an attribute is missing, of the wrong kind or out of range ({})", error.what());
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> state_fault(const Body& body) {
+  std::set<std::string> inputs, states;
+  std::set<NodeId> known;
+  for (const State& state : body.states) {
+    if (state.node < 0 || state.node >= body.size() || state.initial < 0 || state.initial >= body.size())
+      return Fault{-1, fmt::format("state %{} = %{} refers to no node", state.node, state.initial)};
+    const Node& node = body.node(state.node);
+    if (node.op != &parameter_op && node.op != &state_op) return Fault{state.node, "is no parameter or state"};
+    if (!known.insert(state.node).second) return Fault{state.node, "is declared as a state twice"};
+    if (node.type != body.node(state.initial).type)
+      return Fault{state.node, fmt::format("is {}, its initial value is {}", node.type.str(),
+                                           body.node(state.initial).type.str())};
+  }
+  for (NodeId id = 0; id < body.size(); ++id) {
+    const Node& node = body.node(id);
+    bool is_state = node.op == &parameter_op || node.op == &state_op;
+    if (!is_state && node.op != &input_op) continue;
+    const std::string& name = node.attributes.get<std::string>("name");
+    if (name.empty()) return Fault{id, "has no name"};
+    if (!(is_state ? states : inputs).insert(name).second)
+      return Fault{id, fmt::format("another {} is called '{}'", is_state ? "state" : "input", name)};
+    if (is_state && !known.contains(id)) return Fault{id, fmt::format("'{}' has no initial value", name)};
+  }
+  return std::nullopt;
+}
+
+std::optional<Fault> entry_fault(const Body& body) {
+  auto node = [&](NodeId id) { return id >= 0 && id < body.size(); };
+  std::set<std::string> names;
+  for (const Entry& entry : body.entries) {
+    auto fault = [&](const std::string& text) { return Fault{-1, fmt::format("entry '{}': {}", entry.name, text)}; };
+    if (entry.name.empty() || entry.name == "init" || !names.insert(entry.name).second)
+      return fault("the name is empty, taken or used twice");
+    std::set<std::string> outputs;
+    for (const auto& [name, id] : entry.outputs) {
+      if (!node(id)) return fault(fmt::format("output '{}' is no node", name));
+      if (name.empty() || !outputs.insert(name).second) return fault(fmt::format("output '{}' is there twice", name));
+    }
+    std::set<NodeId> updated;
+    for (const auto& [state, value] : entry.updates) {
+      if (!node(state) || !body.state(state)) return fault(fmt::format("%{} is no parameter or state", state));
+      if (!node(value)) return fault(fmt::format("the new value of %{} is no node", state));
+      if (body.node(state).type != body.node(value).type)
+        return fault(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
+                                 body.node(value).type.str()));
+      if (!updated.insert(state).second) return fault(fmt::format("%{} is updated twice", state));
+    }
+  }
+  for (NodeId id : body.require_fused)
+    if (!node(id)) return Fault{-1, fmt::format("require_fused %{}: no such node", id)};
+  for (NodeId id : body.allow_unreached)
+    if (!node(id) || !body.state(id)) return Fault{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Fault> find_fault(const Body& body, bool gradients) {
+  for (NodeId id = 0; id < body.size(); ++id)
+    if (auto text = node_fault(body, id, gradients)) return Fault{id, *text};
+  if (auto fault = state_fault(body)) return fault;
+  return entry_fault(body);
+}
+
+void verify(const Body& body) {
+  auto fault = find_fault(body);
+  if (!fault) return;
+  std::string where = fault->node < 0 ? "" : fmt::format(" %{} {}:", fault->node, body.node(fault->node).op->name);
+  throw InternalError(fmt::format("verify:{} {}", where, fault->text));
+}
+
+}  // namespace tenon
