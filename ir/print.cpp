@@ -1,0 +1,137 @@
+// Graph -> text, and when two graphs are the same program. Knows attributes by kind and no operation by name.
+// After: every float, string and constant stands in the text (or the literal table) so that it reads back exactly.
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+
+#include "ir/op.h"
+#include "ir/text.h"
+
+namespace tenon {
+namespace {
+
+constexpr int64_t largest_inline = 64;
+
+template <typename T>
+T element(const Literal& literal, int64_t i) {
+  T value;
+  std::memcpy(&value, literal.bytes->data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+  return value;
+}
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      result += c;
+  }
+  return result + '"';
+}
+
+// The shortest text that reads back as x; a NaN other than the default one shows its bits.
+template <typename T, typename Bits>
+std::string exact(T x) {
+  if (std::isnan(x)) {
+    Bits bits = std::bit_cast<Bits>(x);
+    if (bits == std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN())) return "nan";
+    return fmt::format("nan(0x{:x})", bits);
+  }
+  std::string text = fmt::format("{}", x);
+  return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
+}
+
+std::string text_of(const Literal& literal, const Printing& printing) {
+  std::string text = literal.type.str();
+  int64_t count = literal.type.elements().count;
+  if (count > largest_inline && printing.literals) {
+    printing.literals->emplace(literal.hash(), literal);
+    return text + fmt::format("@{:016x}", literal.hash());
+  }
+  text += '{';
+  for (int64_t i = 0; i < count; ++i) {
+    if (i) text += ", ";
+    switch (literal.type.dtype) {
+      case f64: text += exact<double, uint64_t>(element<double>(literal, i)); break;
+      case f32: text += exact<float, uint32_t>(element<float>(literal, i)); break;
+      default: text += std::to_string(literal.integer_at(i));
+    }
+  }
+  return text + '}';
+}
+
+std::string text_of(const Attribute& attribute, const Printing& printing) {
+  struct {
+    const Printing& printing;
+    std::string operator()(int64_t x) const { return std::to_string(x); }
+    std::string operator()(double x) const { return exact<double, uint64_t>(x); }
+    std::string operator()(bool x) const { return x ? "true" : "false"; }
+    std::string operator()(const std::string& x) const { return quoted(x); }
+    std::string operator()(DType x) const { return std::string(name(x)); }
+    std::string operator()(const Shape& x) const { return str(x); }
+    std::string operator()(const Literal& x) const { return text_of(x, printing); }
+  } writer{printing};
+  return std::visit(writer, attribute);
+}
+
+// "   # backward of dense1/relu mnist.cpp:12", on one line whatever the names hold.
+std::string comment(const Origin& origin) {
+  std::string text = origin.backward ? " backward of" : "";
+  if (!origin.scope.empty()) text += " " + origin.scope;
+  for (const Line& line : origin.lines) text += " " + line.str();
+  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+  return text.empty() ? text : "   #" + text;
+}
+
+std::string text_of(const Node& node, NodeId id, const Printing& printing) {
+  std::string text = fmt::format("%{} = {}(", id, node.op->name);
+  for (size_t i = 0; i < node.operands.size(); ++i) text += fmt::format("{}%{}", i ? ", " : "", node.operands[i]);
+  text += ')';
+  for (const auto& [name, attribute] : node.attributes.entries)
+    text += fmt::format(" {}={}", name, text_of(attribute, printing));
+  text += " : " + node.type.str();
+  return printing.origins ? text + comment(node.origin) : text;
+}
+
+}  // namespace
+
+std::string print(const Body& body, Printing printing) {
+  std::string text = "tenon 1\n";
+  for (const auto& [name, maximum] : body.sizes) text += fmt::format("size {} <= {}\n", name, maximum);
+  for (NodeId id = 0; id < body.size(); ++id) text += text_of(body.node(id), id, printing) + '\n';
+  for (const State& state : body.states)
+    text += fmt::format("state %{} = %{}{}\n", state.node, state.initial, state.trainable ? " trainable" : "");
+  for (const Entry& entry : body.entries) {
+    text += fmt::format("entry {}\n", quoted(entry.name));
+    for (const auto& [name, node] : entry.outputs) text += fmt::format("  output {} = %{}\n", quoted(name), node);
+    for (const auto& [state, value] : entry.updates) text += fmt::format("  update %{} = %{}\n", state, value);
+  }
+  for (NodeId id : body.require_fused) text += fmt::format("require_fused %{}\n", id);
+  for (NodeId id : body.allow_unreached) text += fmt::format("allow_unreached %{}\n", id);
+  return text;
+}
+
+std::string print(const Graph& graph, Printing printing) { return print(graph.body(), printing); }
+
+bool equal(const Body& a, const Body& b) {
+  auto same_node = [](const Node& x, const Node& y) {
+    return x.op == y.op && x.operands == y.operands && x.type == y.type && x.attributes == y.attributes;
+  };
+  auto same_state = [](const State& x, const State& y) {
+    return x.node == y.node && x.initial == y.initial && x.trainable == y.trainable;
+  };
+  auto same_entry = [](const Entry& x, const Entry& y) {
+    return x.name == y.name && x.outputs == y.outputs && x.updates == y.updates;
+  };
+  return a.sizes == b.sizes && a.require_fused == b.require_fused && a.allow_unreached == b.allow_unreached &&
+         std::equal(a.nodes.begin(), a.nodes.end(), b.nodes.begin(), b.nodes.end(), same_node) &&
+         std::equal(a.states.begin(), a.states.end(), b.states.begin(), b.states.end(), same_state) &&
+         std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(), same_entry);
+}
+
+bool operator==(const Graph& a, const Graph& b) { return equal(a.body(), b.body()); }
+
+}  // namespace tenon
