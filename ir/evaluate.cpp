@@ -1,0 +1,226 @@
+// Whole graphs and entries: which nodes are needed, where leaves come from, and how compiled bytes compare.
+#include "ir/evaluate.h"
+
+#include <cmath>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <optional>
+
+#include "ir/ops.h"
+
+namespace tenon {
+namespace {
+
+using Leaf = std::function<const ReferenceArray*(const std::string& name)>;
+
+template <typename T>
+T element(std::span<const std::byte> bytes, size_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+  return value;
+}
+
+double real_at(DType dtype, std::span<const std::byte> bytes, size_t i) {
+  return dtype == f32 ? element<float>(bytes, i) : element<double>(bytes, i);
+}
+int64_t whole_at(DType dtype, std::span<const std::byte> bytes, size_t i) {
+  if (dtype == i64) return element<int64_t>(bytes, i);
+  return dtype == i32 ? element<int32_t>(bytes, i) : element<uint8_t>(bytes, i);
+}
+
+Type concrete(Type type, int64_t n) {
+  for (Extent& extent : type.shape) extent = Extent(extent.at(n));
+  return type;
+}
+
+Line line_of(const Node& node) { return node.origin.lines.empty() ? Line{} : node.origin.lines.back(); }
+
+std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, int64_t n,
+                                Arithmetic arithmetic);
+
+ReferenceArray run_leaf(const Node& node, const Leaf& leaf, int64_t n) {
+  for (const auto& [name, attribute] : node.attributes.entries)
+    if (const auto* literal = std::get_if<Literal>(&attribute)) return ReferenceArray::of(*literal);
+  const auto& name = node.attributes.get<std::string>("name");
+  const ReferenceArray* array = leaf(name);
+  if (!array) fail(line_of(node), "evaluate: {} '{}' is not bound", node.op->name, name);
+  if (array->type != concrete(node.type, n))
+    fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name, concrete(node.type, n).str(),
+         array->type.str());
+  return *array;
+}
+
+ReferenceArray run_node(const Body& body, const Node& node, std::span<const ReferenceArray* const> operands,
+                        const Leaf& leaf, int64_t n, Arithmetic arithmetic) {
+  if (!node.op->compute && !node.op->expand) return run_leaf(node, leaf, n);
+  Application application{.op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
+  for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
+  application.result = node.type;
+  if (node.op->compute)
+    return interpret(node.op->compute(application), application, operands, n, arithmetic);
+
+  Graph scratch;
+  scratch.body().sizes = body.sizes;
+  Scope scope(scratch.body(), node.origin);
+  std::vector<Value> x;
+  for (size_t i = 0; i < operands.size(); ++i)
+    x.push_back(input(scratch.body(), std::to_string(i), application.operands[i], {}));
+  NodeId result = node.op->expand(x, node.attributes).id();
+  auto operand = [&](const std::string& name) { return operands[std::stoul(name)]; };
+  return std::move(run(scratch.body(), {&result, 1}, operand, n, arithmetic)[0]);
+}
+
+std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, int64_t n,
+                                Arithmetic arithmetic) {
+  std::vector<int> readers(static_cast<size_t>(body.size()));
+  for (NodeId id : wanted) ++readers[static_cast<size_t>(id)];
+  for (NodeId id = body.size(); id-- > 0;)
+    if (readers[static_cast<size_t>(id)])
+      for (NodeId operand : body.node(id).operands) ++readers[static_cast<size_t>(operand)];
+
+  std::vector<std::optional<ReferenceArray>> values(readers.size());
+  for (NodeId id = 0; id < body.size(); ++id) {
+    if (!readers[static_cast<size_t>(id)]) continue;
+    const Node& node = body.node(id);
+    std::vector<const ReferenceArray*> operands;
+    for (NodeId operand : node.operands) operands.push_back(&*values[static_cast<size_t>(operand)]);
+    values[static_cast<size_t>(id)] = run_node(body, node, operands, leaf, n, arithmetic);
+    for (NodeId operand : node.operands)
+      if (--readers[static_cast<size_t>(operand)] == 0) values[static_cast<size_t>(operand)].reset();
+  }
+  std::vector<ReferenceArray> results;
+  for (NodeId id : wanted) results.push_back(*values[static_cast<size_t>(id)]);
+  return results;
+}
+
+}  // namespace
+
+ReferenceArray ReferenceArray::of(const Type& type, std::span<const std::byte> bytes) {
+  check(static_cast<int64_t>(bytes.size()) == type.bytes(1), "an array has as many bytes as its type");
+  ReferenceArray array{.type = type, .real = {}, .whole = {}, .bound = {}};
+  auto count = static_cast<size_t>(array.elements());
+  for (size_t i = 0; i < count; ++i) {
+    if (is_float(type.dtype))
+      array.real.push_back(real_at(type.dtype, bytes, i));
+    else
+      array.whole.push_back(whole_at(type.dtype, bytes, i));
+  }
+  return array;
+}
+
+ReferenceArray ReferenceArray::of(const Type& type, std::span<const double> values) {
+  return of(Literal::of(type, values));
+}
+
+Literal ReferenceArray::literal() const {
+  auto bytes = std::make_shared<std::vector<std::byte>>();
+  bytes->reserve(static_cast<size_t>(type.bytes(1)));
+  auto put = [&](auto value) {
+    auto begin = reinterpret_cast<const std::byte*>(&value);
+    bytes->insert(bytes->end(), begin, begin + sizeof value);
+  };
+  for (double value : real) type.dtype == f32 ? put(static_cast<float>(value)) : put(value);
+  for (int64_t value : whole) {
+    if (type.dtype == i64)
+      put(value);
+    else if (type.dtype == i32)
+      put(static_cast<int32_t>(value));
+    else
+      put(static_cast<uint8_t>(value));
+  }
+  return {type, std::move(bytes)};
+}
+
+double ReferenceArray::at(int64_t i) const {
+  return is_float(type.dtype) ? real[static_cast<size_t>(i)] : static_cast<double>(whole[static_cast<size_t>(i)]);
+}
+
+std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted, const Bindings& bindings,
+                                     int64_t n, Arithmetic arithmetic) {
+  for (const auto& [size, maximum] : body.sizes)
+    if (n < 1 || n > maximum) throw Error(fmt::format("evaluate: {} is {}, it must be 1 to {}", size, n, maximum));
+  auto leaf = [&](const std::string& name) {
+    auto found = bindings.find(name);
+    return found == bindings.end() ? nullptr : &found->second;
+  };
+  return run(body, wanted, leaf, n, arithmetic);
+}
+
+ReferenceArray evaluate(Value value, const Bindings& bindings, int64_t n, Arithmetic arithmetic) {
+  NodeId id = value.id();
+  return std::move(evaluate(value.body(), {&id, 1}, bindings, n, arithmetic)[0]);
+}
+
+EntryResult evaluate_entry(const Body& body, std::string_view name, const Bindings& bindings, int64_t n,
+                           Arithmetic arithmetic) {
+  const Entry* entry = body.entry(name);
+  if (!entry) throw Error(fmt::format("evaluate: there is no entry '{}'", name));
+  std::vector<NodeId> wanted;
+  for (const auto& [output, id] : entry->outputs) wanted.push_back(id);
+  for (const auto& [state, id] : entry->updates) wanted.push_back(id);
+  auto values = evaluate(body, wanted, bindings, n, arithmetic);
+  EntryResult result;
+  size_t next = 0;
+  for (const auto& [output, id] : entry->outputs) result.outputs.emplace(output, std::move(values[next++]));
+  for (const State& state : body.states) {
+    const auto& key = body.node(state.node).attributes.get<std::string>("name");
+    if (auto bound = bindings.find(key); bound != bindings.end()) result.states.insert(*bound);
+  }
+  for (const auto& [state, id] : entry->updates)
+    result.states.insert_or_assign(body.node(state).attributes.get<std::string>("name"), std::move(values[next++]));
+  return result;
+}
+
+Bindings evaluate_initial(const Body& body, int64_t seed, Arithmetic arithmetic) {
+  Bindings result;
+  result["seed"] = {.type = {i64, {}}, .real = {}, .whole = {seed}, .bound = {}};
+  result["step"] = {.type = {i64, {}}, .real = {}, .whole = {0}, .bound = {}};
+  std::vector<NodeId> wanted;
+  for (const State& state : body.states) wanted.push_back(state.initial);
+  int64_t n = body.sizes.empty() ? 1 : body.sizes.begin()->second;
+  auto values = evaluate(body, wanted, result, n, arithmetic);
+  for (size_t i = 0; i < wanted.size(); ++i)
+    result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"), std::move(values[i]));
+  return result;
+}
+
+Comparison compare(const ReferenceArray& expected, std::span<const std::byte> actual, double slack) {
+  check(static_cast<int64_t>(actual.size()) == expected.type.bytes(1), "both sides of a comparison have one type");
+  Comparison result;
+  DType dtype = expected.type.dtype;
+  result.elements = expected.elements();
+  for (int64_t i = 0; i < result.elements; ++i) {
+    double bound = expected.bound_at(i);
+    if (std::isinf(bound) || (bound != 0 && !is_float(dtype))) {
+      ++result.undecided;
+      continue;
+    }
+    auto at = static_cast<size_t>(i);
+    double e = expected.at(i), a, ratio;
+    if (is_float(dtype)) {
+      a = real_at(dtype, actual, at);
+      bool same = a == e || (std::isnan(a) && std::isnan(e));
+      double difference = std::fabs(a - e);
+      ratio = same ? 0 : std::isfinite(difference) && bound > 0 ? difference / bound
+                                                                : std::numeric_limits<double>::infinity();
+    } else {
+      a = static_cast<double>(whole_at(dtype, actual, at));
+      ratio = whole_at(dtype, actual, at) == expected.whole[at] ? 0 : std::numeric_limits<double>::infinity();
+    }
+    if (ratio > slack) ++result.mismatches;
+    if (result.worst < 0 || ratio > result.ratio) {
+      result.worst = i, result.ratio = ratio;
+      result.expected = e, result.actual = a, result.bound = bound;
+    }
+  }
+  return result;
+}
+
+std::string Comparison::str() const {
+  std::string text = fmt::format("{} of {} elements differ ({} undecided)", mismatches, elements, undecided);
+  if (worst < 0) return text;
+  return text + fmt::format("; worst [{}]: {} is not {} +- {}", worst, actual, expected, bound);
+}
+
+}  // namespace tenon
