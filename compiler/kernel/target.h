@@ -2,10 +2,12 @@
 // The machine, in numbers: the only place that knows vector registers, caches and ISA features.
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace tenon {
 
 enum class Isa : uint8_t { sse2, avx2, avx512 };
+std::string_view name(Isa isa);  // "avx512"
 
 struct Target {
   Isa isa = Isa::sse2;

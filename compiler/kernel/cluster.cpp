@@ -1,0 +1,182 @@
+// Which items share a kernel. Starts with a kernel for each item, then lets every item join the kernels of the values it
+// reads, where the loops agree and no cycle between kernels arises. An epilogue of a contraction, a row of a softmax and
+// an optimiser's chain of updates all come from this one rule.
+#include <algorithm>
+
+#include "compiler/kernel/item.h"
+
+namespace tenon {
+namespace {
+
+constexpr int64_t short_sum = 16;  // reductions below this length leave the vector lanes to an axis of the result
+
+// The number of row loops an item likes: all axes but the one that fills the vector lanes.
+int64_t natural_rows(const Item& item, int64_t maximum) {
+  int64_t rank = item.type.rank();
+  if (rank == 0) return 0;
+  if (item.reduction == Reduction::none) return rank - 1;
+  bool unit_stride = false;  // of the reduced loops, in some operand
+  each_load(item.value, [&](const Scalar& load) {
+    if (load->indices().empty()) return;
+    visit(load->indices().back(), [&](const Scalar& x) {
+      unit_stride = unit_stride || (x->function == Scalar::variable && x->integer >= rank);
+    });
+  });
+  return unit_stride && (rank == 1 || elements(item.reduced).at(maximum) >= short_sum) ? rank : rank - 1;
+}
+
+bool reads_members_at(const Items& items, const std::vector<size_t>& members, int64_t axes) {
+  for (size_t member : members) {
+    const Item& item = items.list[member];
+    bool own = true;
+    each_load(item.value, [&](const Scalar& load) {
+      auto it = items.of_node.find(static_cast<NodeId>(load->integer));
+      if (it == items.of_node.end()) return;
+      if (!std::binary_search(members.begin(), members.end(), it->second)) return;
+      own = own && reads_own_place(load, axes);
+    });
+    if (!own) return false;
+  }
+  return true;
+}
+
+class Clusters {
+ public:
+  Clusters(const Items& items, int64_t maximum) : items_(items), maximum_(maximum) {
+    for (size_t i = 0; i < items.list.size(); ++i) {
+      cluster_.push_back(i);
+      members_.push_back({i});
+    }
+  }
+
+  std::vector<size_t> run() {
+    merge_scalars();
+    for (size_t i = 0; i < items_.list.size(); ++i) {
+      std::vector<size_t> sources = items_.list[i].needs;
+      // Contractions first: what rides on one is not stored at all; then the values made last.
+      std::stable_sort(sources.begin(), sources.end(), [&](size_t a, size_t b) {
+        bool left = has_contraction(cluster_[a]), right = has_contraction(cluster_[b]);
+        return left != right ? left : a > b;
+      });
+      for (size_t source : sources) try_merge(cluster_[source], cluster_[i]);
+    }
+    return cluster_;
+  }
+
+ private:
+  // Scalars of leaves alone (bias corrections, rates) are computed together, before everything else.
+  void merge_scalars() {
+    std::optional<size_t> first;
+    for (size_t i = 0; i < items_.list.size(); ++i) {
+      const Item& item = items_.list[i];
+      if (!item.map() || !item.type.scalar() || !item.stores.empty()) continue;
+      if (!std::all_of(item.needs.begin(), item.needs.end(),
+                       [&](size_t need) { return first && cluster_[need] == *first; }))
+        continue;
+      if (first)
+        merge(*first, i);
+      else
+        first = i;
+    }
+  }
+
+  bool has_contraction(size_t cluster) const {
+    return std::any_of(members_[cluster].begin(), members_[cluster].end(),
+                       [&](size_t i) { return items_.list[i].contraction; });
+  }
+
+  void try_merge(size_t into, size_t from) {
+    if (into == from) return;
+    std::vector<size_t> both;
+    std::merge(members_[into].begin(), members_[into].end(), members_[from].begin(), members_[from].end(),
+               std::back_inserter(both));
+    if (fits(both) && !path_through_others(into, from)) merge(into, from);
+  }
+
+  void merge(size_t into, size_t from) {
+    for (size_t i : members_[from]) cluster_[i] = into;
+    members_[into].insert(members_[into].end(), members_[from].begin(), members_[from].end());
+    std::sort(members_[into].begin(), members_[into].end());
+    members_[from].clear();
+  }
+
+  bool fits(const std::vector<size_t>& members) const {
+    const Item* root = nullptr;
+    for (size_t i : members) {
+      const Item& item = items_.list[i];
+      if (item.scatter || item.check) return false;
+      if (item.contraction && root) return false;
+      if (item.contraction) root = &item;
+    }
+    if (!root) return common_rows(items_, members, maximum_).has_value();
+    for (size_t i : members) {
+      const Item& item = items_.list[i];
+      if (&item != root && (!item.map() || item.type.shape != root->type.shape)) return false;
+    }
+    return reads_members_at(items_, members, -1);
+  }
+
+  // Whether `to` needs `from` by way of a third kernel: then joining the two would close a cycle.
+  bool path_through_others(size_t from, size_t to) const {
+    std::vector<char> seen(members_.size());
+    std::vector<size_t> open;
+    auto push_needs = [&](size_t cluster, bool direct) {
+      for (size_t i : members_[cluster])
+        for (size_t need : items_.list[i].needs) {
+          size_t next = cluster_[need];
+          if ((direct && next == from) || seen[next] || next == cluster) continue;
+          seen[next] = 1;
+          open.push_back(next);
+        }
+    };
+    push_needs(to, true);
+    // Either may need the other: joining is symmetric.
+    push_needs(from, false);
+    while (!open.empty()) {
+      size_t next = open.back();
+      open.pop_back();
+      if (next == from || next == to) return true;
+      push_needs(next, false);
+    }
+    return false;
+  }
+
+  const Items& items_;
+  int64_t maximum_;
+  std::vector<size_t> cluster_;
+  std::vector<std::vector<size_t>> members_;
+};
+
+}  // namespace
+
+std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, int64_t maximum) {
+  int64_t least_natural = INT64_MAX, greatest_natural = 0, most = INT64_MAX;
+  bool alike = true, maps = true;
+  size_t scalars = 0;
+  const Shape& shape = items.list[members[0]].type.shape;
+  for (size_t i : members) {
+    const Item& item = items.list[i];
+    int64_t natural = natural_rows(item, maximum), rank = item.type.rank();
+    least_natural = std::min(least_natural, natural);
+    greatest_natural = std::max(greatest_natural, natural);
+    most = std::min(most, item.map() ? rank : natural);
+    alike = alike && item.type.shape == shape;
+    maps = maps && item.map();
+    scalars += rank == 0;
+  }
+  if (members.size() == 1) return least_natural;
+  if (scalars) return scalars == members.size() ? std::optional<int64_t>(0) : std::nullopt;
+  if (maps && alike) most = least_natural;
+  for (int64_t rows = most; rows >= (greatest_natural == 0 ? 0 : 1); --rows) {
+    bool same = std::all_of(members.begin(), members.end(), [&](size_t i) {
+      const Shape& other = items.list[i].type.shape;
+      return std::equal(shape.begin(), shape.begin() + rows, other.begin());
+    });
+    if (same && reads_members_at(items, members, rows)) return rows;
+  }
+  return {};
+}
+
+std::vector<size_t> cluster(const Items& items, int64_t maximum) { return Clusters(items, maximum).run(); }
+
+}  // namespace tenon

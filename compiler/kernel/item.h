@@ -1,0 +1,83 @@
+#pragma once
+// Between graph and kernels: the values that are stored, each with the whole expression that computes one element.
+// `collect` makes items of an entry; `cluster` puts them into kernels; `schedule` orders kernels and finds out which
+// updates can be made in place. Loads in an item name a leaf or an item by its node.
+#include <map>
+#include <set>
+
+#include "compiler/kernel/kernel.h"
+
+namespace tenon {
+
+// Where the value of an item goes besides the kernels that read it.
+struct Store {
+  Storage storage;  // output or state
+  int64_t slot;
+};
+
+struct Item {
+  NodeId node;            // of a copy or a check: a number of its own, beyond the graph's nodes
+  Type type;
+  Shape reduced = {};     // variables: the axes of the type, then the reduced ones
+  Reduction reduction = Reduction::none;
+  Scalar value = {};
+  Scalar scatter = {};
+  bool contraction = false;  // value is a product, and the sum one FMA chain
+  std::optional<IndexCheck> check = {};  // then nothing is computed; check->index is a node
+  std::vector<Store> stores = {};
+  std::vector<size_t> needs = {};   // items that it reads, and checks of the indices that it uses; ascending
+  std::set<NodeId> made_of = {};    // nodes whose work it does
+
+  // An elementwise value: the same loops as its axes, nothing summed or scattered.
+  bool map() const { return reduction == Reduction::none && !scatter && !check; }
+};
+
+struct Items {
+  std::vector<Item> list;            // an item needs earlier ones only
+  std::map<NodeId, size_t> of_node;  // of stored nodes and copies
+  std::vector<IndexCheck> door;      // check->index is a node
+  NodeId next = 0;                   // the next free number
+
+  const Item* of(NodeId node) const {
+    auto it = of_node.find(node);
+    return it == of_node.end() ? nullptr : &list[it->second];
+  }
+  size_t add(Item item);
+};
+
+// Every load of x, also inside indices.
+void each_load(const Scalar& x, const std::function<void(const Scalar& load)>& visit);
+// Whether the first `count` indices of the load are the variables 0, 1, ...; the number of its axes if count is -1.
+bool reads_own_place(const Scalar& load, int64_t count = -1);
+
+enum class Leaf : uint8_t { none, input, state, constant };
+Leaf leaf(const Body& body, NodeId node);
+const Literal* literal(const Node& node);  // null if the node is no constant
+int64_t maximum(const Body& body);         // of the run-time size; 1 if there is none
+
+// Decides what is stored, and substitutes everything else into its readers.
+Items collect(const Body& body, const Entry& entry);
+
+// The kernel of each item: equal numbers share one. No two kernels need each other.
+std::vector<size_t> cluster(const Items& items, int64_t maximum);
+// How many leading axes are the row loops of a kernel with these items (none of them a contraction), if there is a
+// number for which every value made in the kernel is read at its own row.
+std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, int64_t maximum);
+
+struct Schedule {
+  std::vector<std::vector<size_t>> kernels;  // in execution order; items in statement order
+  std::vector<std::string> notes;
+};
+// Orders kernels so that every reader of a state comes before the kernel that updates it, and every check before
+// any update. An update for which there is no such order is taken from its item and made by a copy of its own.
+Schedule schedule(Items& items, const std::vector<size_t>& cluster, const Body& body);
+
+// Which loops of a contraction are m and n; the others are rows. `value` of the item is a * b.
+struct Roles {
+  std::vector<int64_t> rows;
+  std::optional<int64_t> m, n;  // an axis of the result; empty: a loop of extent 1
+  Scalar a, b;
+};
+Roles roles(const Item& item, int64_t maximum);
+
+}  // namespace tenon
