@@ -1,0 +1,30 @@
+#pragma once
+// Shared by the tests of the kernel room: the kernels of an entry as text.
+#include <string>
+
+#include "compiler/kernel/group.h"
+#include "ir/ops.h"
+
+namespace tenon {
+
+inline Initializer zeros() {
+  return [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); };
+}
+
+// The kernels of the entry without what is behind "#" (the user's lines, the choices of tile), and the notes.
+inline std::string kernels(const Graph& graph, std::string_view entry) {
+  KernelList list = group(graph, *graph.body().entry(entry), Target{});
+  std::string text, result;
+  for (const IndexCheck& check : list.door)
+    text += fmt::format("door {} < {}\n", list.buffers[static_cast<size_t>(check.index)].name, check.extent.str());
+  for (const Kernel& kernel : list.kernels) text += str(kernel, list);
+  for (const std::string& note : list.notes) text += "note: " + note + "\n";
+  bool comment = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    comment = text[i] != '\n' && (comment || text.compare(i, 3, "  #") == 0);
+    if (!comment) result += text[i];
+  }
+  return "\n" + result;
+}
+
+}  // namespace tenon
