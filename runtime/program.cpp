@@ -17,6 +17,7 @@ const ProgramEntry& Program::entry(std::string_view name) const {
 }
 
 std::string Program::listing(Stage stage, std::string_view name) const {
+  if (stage == Stage::graph && !graph.empty()) return graph;
   std::string text;
   for (const ProgramEntry& e : entries) {
     if (!name.empty() && e.name != name) continue;

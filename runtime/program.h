@@ -92,13 +92,14 @@ struct Program {
   std::vector<std::vector<std::byte>> constants;
   std::vector<ProgramEntry> entries;
   std::vector<std::string> receipts;
+  std::string graph;       // optimised, of all entries, as text
   std::string graph_hash;  // of the program's text without comments
   std::string target;      // "avx512 (16 lanes)": the ISA it was compiled for, and why if it is not the best
   std::string summary_text;
   std::shared_ptr<const void> code;
 
   const ProgramEntry& entry(std::string_view name) const;  // Error naming the entries there are
-  // The optimised graph, the kernels, the LLVM IR or the assembly of all entries, or of one.
+  // The optimised graph (one for all entries); the kernels, the LLVM IR or the assembly of all entries, or of one.
   std::string listing(Stage stage, std::string_view entry = {}) const;
   std::string receipt() const;                             // one line per fused or missed loss
   std::string summary() const;                             // parameters, kernels, bytes
