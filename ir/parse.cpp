@@ -1,6 +1,6 @@
 // Text -> graph. Every byte is hostile: the reader never looks past the text, allocates no more than the text is long
 // (a constant's elements are counted as they are read), and turns every fault, of syntax or of meaning, into an
-// Error with the place. Meaning is not checked here but by append() and find_fault().
+// Error with the place. Meaning is not checked here but by append() and find_flaw().
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -392,7 +392,7 @@ Graph Reader::read() {
     }
     end_statement();
   }
-  auto fault = find_fault(body_, true);
+  auto fault = find_flaw(body_, true);
   if (!fault) return std::move(graph_);
   if (fault->node < 0) fail_at(text_.size(), fault->text);
   fail_at(starts_[static_cast<size_t>(fault->node)], fmt::format("%{} {}", fault->node, fault->text));

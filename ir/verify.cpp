@@ -45,7 +45,7 @@ void ask(const Body& body, const Node& node, bool gradients) {
   }
 }
 
-std::optional<std::string> node_fault(const Body& body, NodeId id, bool gradients) {
+std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients) {
   const Node& node = body.node(id);
   for (NodeId operand : node.operands)
     if (operand < 0 || operand >= id) return fmt::format("operand %{} is not an earlier node", operand);
@@ -62,17 +62,17 @@ std::optional<std::string> node_fault(const Body& body, NodeId id, bool gradient
   return std::nullopt;
 }
 
-std::optional<Fault> state_fault(const Body& body) {
+std::optional<Flaw> state_flaw(const Body& body) {
   std::set<std::string> inputs, states;
   std::set<NodeId> known;
   for (const State& state : body.states) {
     if (state.node < 0 || state.node >= body.size() || state.initial < 0 || state.initial >= body.size())
-      return Fault{-1, fmt::format("state %{} = %{} refers to no node", state.node, state.initial)};
+      return Flaw{-1, fmt::format("state %{} = %{} refers to no node", state.node, state.initial)};
     const Node& node = body.node(state.node);
-    if (node.op != &parameter_op && node.op != &state_op) return Fault{state.node, "is no parameter or state"};
-    if (!known.insert(state.node).second) return Fault{state.node, "is declared as a state twice"};
+    if (node.op != &parameter_op && node.op != &state_op) return Flaw{state.node, "is no parameter or state"};
+    if (!known.insert(state.node).second) return Flaw{state.node, "is declared as a state twice"};
     if (node.type != body.node(state.initial).type)
-      return Fault{state.node, fmt::format("is {}, its initial value is {}", node.type.str(),
+      return Flaw{state.node, fmt::format("is {}, its initial value is {}", node.type.str(),
                                            body.node(state.initial).type.str())};
   }
   for (NodeId id = 0; id < body.size(); ++id) {
@@ -80,57 +80,57 @@ std::optional<Fault> state_fault(const Body& body) {
     bool is_state = node.op == &parameter_op || node.op == &state_op;
     if (!is_state && node.op != &input_op) continue;
     const std::string& name = node.attributes.get<std::string>("name");
-    if (name.empty()) return Fault{id, "has no name"};
+    if (name.empty()) return Flaw{id, "has no name"};
     if (!(is_state ? states : inputs).insert(name).second)
-      return Fault{id, fmt::format("another {} is called '{}'", is_state ? "state" : "input", name)};
-    if (is_state && !known.contains(id)) return Fault{id, fmt::format("'{}' has no initial value", name)};
+      return Flaw{id, fmt::format("another {} is called '{}'", is_state ? "state" : "input", name)};
+    if (is_state && !known.contains(id)) return Flaw{id, fmt::format("'{}' has no initial value", name)};
   }
   return std::nullopt;
 }
 
-std::optional<Fault> entry_fault(const Body& body) {
+std::optional<Flaw> entry_flaw(const Body& body) {
   auto node = [&](NodeId id) { return id >= 0 && id < body.size(); };
   std::set<std::string> names;
   for (const Entry& entry : body.entries) {
-    auto fault = [&](const std::string& text) { return Fault{-1, fmt::format("entry '{}': {}", entry.name, text)}; };
+    auto flaw = [&](const std::string& text) { return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)}; };
     if (entry.name.empty() || entry.name == "init" || !names.insert(entry.name).second)
-      return fault("the name is empty, taken or used twice");
+      return flaw("the name is empty, taken or used twice");
     std::set<std::string> outputs;
     for (const auto& [name, id] : entry.outputs) {
-      if (!node(id)) return fault(fmt::format("output '{}' is no node", name));
-      if (name.empty() || !outputs.insert(name).second) return fault(fmt::format("output '{}' is there twice", name));
+      if (!node(id)) return flaw(fmt::format("output '{}' is no node", name));
+      if (name.empty() || !outputs.insert(name).second) return flaw(fmt::format("output '{}' is there twice", name));
     }
     std::set<NodeId> updated;
     for (const auto& [state, value] : entry.updates) {
-      if (!node(state) || !body.state(state)) return fault(fmt::format("%{} is no parameter or state", state));
-      if (!node(value)) return fault(fmt::format("the new value of %{} is no node", state));
+      if (!node(state) || !body.state(state)) return flaw(fmt::format("%{} is no parameter or state", state));
+      if (!node(value)) return flaw(fmt::format("the new value of %{} is no node", state));
       if (body.node(state).type != body.node(value).type)
-        return fault(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
+        return flaw(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
                                  body.node(value).type.str()));
-      if (!updated.insert(state).second) return fault(fmt::format("%{} is updated twice", state));
+      if (!updated.insert(state).second) return flaw(fmt::format("%{} is updated twice", state));
     }
   }
   for (NodeId id : body.require_fused)
-    if (!node(id)) return Fault{-1, fmt::format("require_fused %{}: no such node", id)};
+    if (!node(id)) return Flaw{-1, fmt::format("require_fused %{}: no such node", id)};
   for (NodeId id : body.allow_unreached)
-    if (!node(id) || !body.state(id)) return Fault{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
+    if (!node(id) || !body.state(id)) return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
   return std::nullopt;
 }
 
 }  // namespace
 
-std::optional<Fault> find_fault(const Body& body, bool gradients) {
+std::optional<Flaw> find_flaw(const Body& body, bool gradients) {
   for (NodeId id = 0; id < body.size(); ++id)
-    if (auto text = node_fault(body, id, gradients)) return Fault{id, *text};
-  if (auto fault = state_fault(body)) return fault;
-  return entry_fault(body);
+    if (auto text = node_flaw(body, id, gradients)) return Flaw{id, *text};
+  if (auto flaw = state_flaw(body)) return flaw;
+  return entry_flaw(body);
 }
 
 void verify(const Body& body) {
-  auto fault = find_fault(body);
-  if (!fault) return;
-  std::string where = fault->node < 0 ? "" : fmt::format(" %{} {}:", fault->node, body.node(fault->node).op->name);
-  throw InternalError(fmt::format("verify:{} {}", where, fault->text));
+  auto flaw = find_flaw(body);
+  if (!flaw) return;
+  std::string where = flaw->node < 0 ? "" : fmt::format(" %{} {}:", flaw->node, body.node(flaw->node).op->name);
+  throw InternalError(fmt::format("verify:{} {}", where, flaw->text));
 }
 
 }  // namespace tenon

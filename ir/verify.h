@@ -11,13 +11,13 @@
 namespace tenon {
 
 // The first thing that does not hold; node is -1 where the fault is no node's.
-struct Fault {
+struct Flaw {
   NodeId node;
   std::string text;
 };
 
 // `gradients` also asks each operation's gradient rule whether it finds the attributes it reads: for graphs from a text.
-std::optional<Fault> find_fault(const Body& body, bool gradients = false);
+std::optional<Flaw> find_flaw(const Body& body, bool gradients = false);
 
 // Throws InternalError "verify: %7 contract: ..." for the first fault.
 void verify(const Body& body);

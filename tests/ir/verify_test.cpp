@@ -70,7 +70,7 @@ TEST_CASE("a type that overflows at the largest size") {
   Graph g;
   Extent n = g.size("n", int64_t{1} << 40);
   input(g.body(), "x", {f32, {n, int64_t{1} << 40}}, {});
-  CHECK(find_fault(g.body())->text.find("overflow") != std::string::npos);
+  CHECK(find_flaw(g.body())->text.find("overflow") != std::string::npos);
 }
 
 TEST_CASE("states") {
