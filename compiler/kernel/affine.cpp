@@ -54,6 +54,26 @@ class Simplifier {
 
   const Scalar& atom_at(size_t a) const { return atoms_[a]; }
 
+  // c*d * (x // d) + c * (x % d) becomes c * x: what remains of a reshape when the axes are flattened to an address.
+  Polynomial joined(Polynomial p) {
+    for (auto it = p.begin(); it != p.end(); ++it) {
+      if (it->first.size() != 1) continue;
+      const Scalar rest = atoms_[it->first[0]];
+      if (rest->function != Scalar::mod || rest->arguments[1]->function != Scalar::constant) continue;
+      const int64_t coefficient = it->second, divisor = rest->arguments[1]->integer;
+      const Polynomial x = polynomial(rest->arguments[0]), whole = quotient(x, number(divisor));
+      if (whole.size() != 1 || whole.begin()->second != 1) continue;
+      auto partner = p.find(whole.begin()->first);
+      if (partner == p.end() || partner->second != coefficient * divisor) continue;
+      p.erase(partner);
+      p.erase(it);
+      p = add(std::move(p), scale(x, coefficient), 1);
+      it = p.begin();
+      if (it == p.end()) break;
+    }
+    return p;
+  }
+
  private:
   static Polynomial number(int64_t c) { return c == 0 ? Polynomial{} : Polynomial{{{}, c}}; }
 
@@ -200,14 +220,22 @@ Scalar simplify_loads(const Scalar& x, const VariableExtents& extents) {
   });
 }
 
+namespace {
+
+Polynomial address(Simplifier& simplifier, const Scalar& load, const Shape& shape) {
+  Scalar sum = Scalar::integer(0);
+  std::vector<Extent> steps = strides(shape);
+  for (size_t i = 0; i < shape.size(); ++i) sum = sum + load->indices()[i] * Scalar::extent(steps[i]);
+  return simplifier.joined(simplifier.polynomial(sum));
+}
+
+}  // namespace
+
 std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t variable) {
   VariableExtents none;
   Simplifier simplifier(none);
-  Scalar address = Scalar::integer(0);
-  std::vector<Extent> steps = strides(shape);
-  for (size_t i = 0; i < shape.size(); ++i) address = address + load->indices()[i] * Scalar::extent(steps[i]);
   Extent result(0);
-  for (const auto& [monomial, coefficient] : simplifier.polynomial(address)) {
+  for (const auto& [monomial, coefficient] : address(simplifier, load, shape)) {
     const char* size = nullptr;
     bool here = false, opaque = false;
     for (size_t a : monomial) {
@@ -232,19 +260,17 @@ std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t var
   return result;
 }
 
-bool is_affine(const Scalar& load) {
+bool is_affine(const Scalar& load, const Shape& shape) {
   VariableExtents none;
-  for (const Scalar& index : load->indices()) {
-    Simplifier simplifier(none);
-    for (const auto& [monomial, coefficient] : simplifier.polynomial(index)) {
-      int variables = 0;
-      for (size_t a : monomial) {
-        const Scalar& atom = simplifier.atom_at(a);
-        variables += atom->function == Scalar::variable;
-        if (atom->function != Scalar::variable && atom->function != Scalar::size) return false;
-      }
-      if (variables > 1) return false;
+  Simplifier simplifier(none);
+  for (const auto& [monomial, coefficient] : address(simplifier, load, shape)) {
+    int variables = 0;
+    for (size_t a : monomial) {
+      const Scalar& atom = simplifier.atom_at(a);
+      variables += atom->function == Scalar::variable;
+      if (atom->function != Scalar::variable && atom->function != Scalar::size) return false;
     }
+    if (variables > 1) return false;
   }
   return true;
 }

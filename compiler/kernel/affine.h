@@ -19,7 +19,8 @@ Scalar simplify_loads(const Scalar& x, const VariableExtents& extents);
 // one number (times the run-time size); the load reads a row-major buffer of that shape.
 std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t variable);
 
-// Whether every index of the load is a sum of multiples of variables, sizes and a constant.
-bool is_affine(const Scalar& load);
+// Whether the address of the load in a row-major buffer of that shape is a sum of multiples of variables, sizes and a
+// constant.
+bool is_affine(const Scalar& load, const Shape& shape);
 
 }  // namespace tenon

@@ -259,7 +259,7 @@ class Collector {
     each_load(x, [&](const Scalar& load) {
       if (load->indices().empty() || load->dtype == x->dtype) narrow = narrow && &*load == &*x;
       loads += !load->indices().empty();
-      plain = plain && !load->guarded && is_affine(load);
+      plain = plain && !load->guarded && is_affine(load, type(static_cast<NodeId>(load->integer)).shape);
     });
     return loads == 1 && plain && (cost(x) == 0 || (cost(x) <= 2 && narrow));
   }
@@ -339,11 +339,12 @@ class Collector {
     Scalar x = at(id).whole;
     if (!x) return -1;
     while (x->function == Scalar::cast && is_integer(x->dtype)) x = x->arguments[0];
-    if (x->function != Scalar::load || x->guarded || !is_affine(x) || x->integer >= body_.size()) return -1;
+    if (x->function != Scalar::load || x->guarded) return -1;
     NodeId source = static_cast<NodeId>(x->integer);
     bool widening = byte_size(x->dtype) <= byte_size(type(id).dtype);
     bool all = type(source).elements() == type(id).elements();
-    return leaf(body_, source) == Leaf::input && is_integer(x->dtype) && widening && all ? source : -1;
+    bool input = leaf(body_, source) == Leaf::input && is_integer(x->dtype);
+    return input && widening && all && is_affine(x, type(source).shape) ? source : -1;
   }
 
   void add_stores() {
@@ -356,14 +357,17 @@ class Collector {
 
   void store_to(NodeId id, Store where) {
     auto it = items_.of_node.find(id);
-    if (it == items_.of_node.end()) {  // a leaf
-      std::vector<Scalar> indices;
-      for (int64_t i = 0; i < type(id).rank(); ++i) indices.push_back(Scalar::index(i));
-      Scalar value = at(id).whole ? at(id).whole : Scalar::read(id, type(id).dtype, std::move(indices));
-      add({.node = items_.next++, .type = type(id), .value = value, .stores = {where}, .made_of = {id}});
-    } else {
+    bool leaf = it == items_.of_node.end();
+    // A scattered value has no loop over its elements that could store each of them twice.
+    bool again = !leaf && items_.list[it->second].scatter && !items_.list[it->second].stores.empty();
+    if (!leaf && !again) {
       items_.list[it->second].stores.push_back(where);
+      return;
     }
+    std::vector<Scalar> indices;
+    for (int64_t i = 0; i < type(id).rank(); ++i) indices.push_back(Scalar::index(i));
+    Scalar value = at(id).whole ? at(id).whole : Scalar::read(id, type(id).dtype, std::move(indices));
+    add({.node = items_.next++, .type = type(id), .value = value, .stores = {where}, .made_of = {id}});
   }
 
   const Body& body_;

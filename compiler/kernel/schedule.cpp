@@ -20,16 +20,16 @@ class Scheduler {
   Schedule run() {
     size_t count = cluster_.size();
     for (size_t i = 0; i < count; ++i) {
-      std::vector<Store>& stores = items_.list[i].stores;
-      for (size_t s = 0; s < stores.size();) {
-        std::string reason = stores[s].storage == Storage::state ? try_in_place(i, stores[s].slot) : "";
-        if (reason.empty()) {
-          ++s;
-        } else {
-          copy_last(i, stores[s], reason);
-          items_.list[i].stores.erase(items_.list[i].stores.begin() + static_cast<int64_t>(s));
-        }
+      std::vector<Store> kept;
+      const std::vector<Store> wanted = items_.list[i].stores;
+      for (const Store& store : wanted) {
+        std::string reason = store.storage == Storage::state ? try_in_place(i, store.slot) : "";
+        if (reason.empty())
+          kept.push_back(store);
+        else
+          copy_last(i, store, reason);
       }
+      items_.list[i].stores = std::move(kept);
     }
     return {ordered_kernels(), std::move(notes_)};
   }
