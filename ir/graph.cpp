@@ -63,7 +63,7 @@ Origin current_origin(const Body& body, Line line) {
   Origin origin;
   if (line.known()) origin.lines = {line};
   for (auto scope = body.scopes.rbegin(); scope != body.scopes.rend(); ++scope) {
-    if (!scope->origin.lines.empty()) origin.lines = scope->origin.lines;
+    if (!scope->origin.lines.empty() || scope->absolute) origin.lines = scope->origin.lines;
     if (scope->absolute) {
       origin.backward = scope->origin.backward;
       break;
@@ -340,7 +340,8 @@ Value program_state(Body& body, std::string_view name) {
 }  // namespace
 
 Value Graph::seed() { return program_state(*body_, "seed"); }
-Value Graph::step() { return program_state(*body_, "step"); }
+Value Graph::step() { return step_of(*body_); }
+Value step_of(Body& body) { return program_state(body, "step"); }
 
 void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
                   std::vector<Update> updates, std::source_location at) {

@@ -204,6 +204,8 @@ class Graph {
   std::unique_ptr<Body> body_;
 };
 
+Value step_of(Body& body);  // Graph::step() for those who hold a Value only
+
 // Appends a node, or finds its equal. Runs the op's type rule, which throws Error with `line`.
 Value apply(const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});
 
