@@ -1,0 +1,8 @@
+#pragma once
+// Before: a canonical graph. After: no formula of the table of stable rules is left in its naive spelling,
+// and the graph is canonical still.
+#include "ir/graph.h"
+
+namespace tenon {
+Graph stabilise(const Graph& graph);
+}  // namespace tenon
