@@ -283,7 +283,7 @@ class Collector {
     if (operations > (type(id).scalar() ? 1 : cheap) && again) return true;
     if (operations > cheap) return info.readers.size() > 1;
     if (type(id).scalar()) return false;
-    if (info.readers.size() <= 1) return false;
+    if (info.readers.size() <= 1) return joins_several(value) && summed_over_rows(id);
     // Reading what is stored anyway is no dearer than reading this value; storing another value for it is.
     bool dear = false;
     int arrays = 0;
@@ -295,6 +295,30 @@ class Collector {
       dear = dear || (items_.of_node.contains(source) && !read.wanted && read.readers.size() <= 1);
     });
     return dear || arrays > 2;
+  }
+
+  // Whether the only reader reduces the first axis: it cannot share the row loops in which this value is made.
+  bool summed_over_rows(NodeId id) {
+    if (type(id).scalar() || at(id).readers.empty()) return false;
+    const NodeId reader = *at(id).readers.begin();
+    const Definition& d = at(reader).definition;
+    bool summed = false;
+    each_load(d.body, [&](const Scalar& load) {
+      if (load->integer != id || d.reduction == Reduction::none || contraction(reader)) return;
+      visit(load->indices()[0], [&](const Scalar& x) {
+        summed = summed || (x->function == Scalar::variable && x->integer >= type(reader).rank());
+      });
+    });
+    return summed;
+  }
+
+  // Whether the value is made of more than one stored value: then storing it alone is less.
+  bool joins_several(const Scalar& value) const {
+    std::set<int64_t> sources;
+    each_load(value, [&](const Scalar& load) {
+      if (items_.of_node.contains(static_cast<NodeId>(load->integer))) sources.insert(load->integer);
+    });
+    return sources.size() > 1;
   }
 
   // Finds loads whose index is data, and has that data checked: at the door if it is an input, else by an item.

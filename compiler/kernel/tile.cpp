@@ -14,6 +14,10 @@ constexpr double grain = 20e3;               // nanoseconds of work per thread
 constexpr double flops_per_ns = 100;         // of a contraction
 constexpr double bytes_per_ns = 20;          // of everything else, from L2
 constexpr double operations_per_ns = 8;      // of elementwise arithmetic, counted as functions of one element
+constexpr double tile_start = 40;            // cycles to begin and end a register tile
+constexpr int64_t longest_k = 768;           // what a panel of b still keeps in the first cache; beyond it, blocks
+constexpr int64_t k_block = 512;
+constexpr int64_t cache_line = 64;
 constexpr int64_t far_apart = 4096;          // bytes between rows beyond which every row is a page of its own
 
 class Tiler {
@@ -38,31 +42,51 @@ class Tiler {
   int64_t at(Extent extent) const { return extent.at(list_.maximum); }
   const Type& type(BufferId id) const { return list_.buffers[static_cast<size_t>(id)].type; }
 
-  static bool plain(const Scalar& x) { return x->function == Scalar::load && !x->guarded; }
-
   void cut(Kernel& kernel) const {
     const Contraction& c = *kernel.contraction;
-    int64_t m = at(c.m.extent), n = at(c.n.extent), k = points(c.k);
+    const int64_t m = at(c.m.extent), n = at(c.n.extent), k = points(c.k), element = byte_size(c.a->dtype);
     Tile& tile = kernel.tile;
-    int64_t vectors = (n + target_.lanes - 1) / target_.lanes;
-    // A register tile of rows x vectors accumulators beside `vectors` registers of b.
-    tile.vectors = std::clamp<int64_t>(vectors, 1, target_.registers >= 32 ? (m <= 10 ? 3 : 2) : 1);
-    int64_t registers = target_.registers * target_.register_bytes / (target_.lanes * byte_size(c.a->dtype));
-    int64_t rows = std::max<int64_t>(1, (registers - 1) / tile.vectors - 1);
-    // Equal tiles: 32 rows in three of 11, not 14 + 14 + 4.
-    int64_t tiles = (m + rows - 1) / rows;
-    tile.rows = std::max<int64_t>(1, (m + tiles - 1) / tiles);
-    tile.k_block = k <= 768 ? std::max<int64_t>(1, k) : 512;
+    choose_tile(tile, m, n, k, element);
+    tile.k_block = k <= longest_k ? std::max<int64_t>(1, k) : k_block;
 
-    int64_t element = byte_size(c.b->dtype);
-    bool reused = m > tile.rows;  // panels are read more than once
-    std::optional<Extent> b_n = plain(c.b) ? stride(c.b, type(c.b->integer).shape, c.n.variable) : std::nullopt;
+    const int64_t panels = (n + tile.vectors * target_.lanes - 1) / (tile.vectors * target_.lanes);
+    std::optional<Extent> b_n = step(c.b, c.n), b_k = step(c.b, c.k.back());
     bool unit = b_n && (*b_n == Extent(1) || n == 1);
-    std::optional<Extent> b_k =
-        unit && !c.k.empty() ? stride(c.b, type(c.b->integer).shape, c.k.back().variable) : std::nullopt;
-    tile.pack_b = !unit || (reused && (!b_k || awkward(at(*b_k) * element, k)));
-    std::optional<Extent> a_m = plain(c.a) ? stride(c.a, type(c.a->integer).shape, c.m.variable) : std::nullopt;
-    tile.pack_a = !a_m || (n > tile.vectors * target_.lanes && m * k >= 1 << 16 && awkward(at(*a_m) * element, m));
+    tile.pack_b = !unit || !b_k || (m > tile.rows && awkward(at(*b_k) * element, k));
+    std::optional<Extent> a_m = step(c.a, c.m), a_k = step(c.a, c.k.back());
+    // Rows of a that lie across cache lines in k are gathered once instead of for every panel of b.
+    bool across = a_k && at(*a_k) * element >= cache_line && k >= 256 && panels >= 8;
+    tile.pack_a = !a_m || !a_k || across || (panels > 1 && m * k >= 1 << 16 && awkward(at(*a_m) * element, m));
+  }
+
+  // The register tile with the least estimated time: `vectors` registers of b, and one of a for each row in turn, feed
+  // rows * vectors accumulators. Two multiply-adds and two loads start per cycle; a chain takes four cycles a link.
+  void choose_tile(Tile& tile, int64_t m, int64_t n, int64_t k, int64_t element) const {
+    const int64_t registers = target_.registers * target_.register_bytes / (target_.lanes * element);
+    double least = 0;
+    for (int64_t vectors = 1; vectors <= std::min<int64_t>(4, (n + target_.lanes - 1) / target_.lanes); ++vectors)
+      for (int64_t rows = 1; rows <= std::min(m, std::max<int64_t>(1, (registers - 1) / vectors - 1)); ++rows) {
+        if (vectors * rows > 1 && vectors * (rows + 1) + 1 > registers) continue;
+        auto columns = [&](int64_t v) { return time(m / rows, rows, v, k) + time(m % rows != 0, m % rows, v, k); };
+        const int64_t width = vectors * target_.lanes;
+        const int64_t tail = (n % width + target_.lanes - 1) / target_.lanes;
+        double cycles = static_cast<double>(n / width) * columns(vectors) + (tail ? columns(tail) : 0);
+        if (least > 0 && cycles >= least) continue;
+        least = cycles;
+        tile.rows = rows;
+        tile.vectors = vectors;
+      }
+  }
+
+  static double time(int64_t tiles, int64_t rows, int64_t vectors, int64_t k) {
+    double multiply_adds = static_cast<double>(rows * vectors) / 2, loads = static_cast<double>(rows + vectors) / 2;
+    return static_cast<double>(tiles) * (static_cast<double>(k) * std::max({multiply_adds, loads, 4.0}) + tile_start);
+  }
+
+  // Elements between neighbours of the operand along the axis, if it is read in place.
+  std::optional<Extent> step(const Scalar& x, const Axis& axis) const {
+    if (x->function != Scalar::load || x->guarded) return {};
+    return stride(x, type(x->integer).shape, axis.variable);
   }
 
   // Rows that lie so far apart, or at such a power of two, that they fall into few cache sets.

@@ -1,0 +1,77 @@
+// Cuts and threads for the shapes that matter.
+#include "compiler/kernel/tile.h"
+
+#include <doctest/doctest.h>
+
+#include "tests/compiler/kernels.h"
+
+using namespace tenon;
+
+namespace {
+
+Target machine(Isa isa) {
+  Target t;
+  t.isa = isa;
+  t.registers = isa == Isa::avx512 ? 32 : 16;
+  t.register_bytes = isa == Isa::avx512 ? 64 : isa == Isa::avx2 ? 32 : 16;
+  t.threads = 2;
+  return t;
+}
+
+Kernel product(int64_t m, int64_t n, int64_t k, Isa isa = Isa::avx512, bool a = false, bool b = false) {
+  Graph g;
+  Value x = g.input("x", f32, a ? Shape{k, m} : Shape{m, k}), y = g.input("y", f32, b ? Shape{n, k} : Shape{k, n});
+  g.entry("e", {{"z", matmul(x, y, a, b)}});
+  KernelList list = group(g, *g.body().entry("e"), machine(isa));
+  tile(list, machine(isa));
+  return list.kernels[0];
+}
+
+}  // namespace
+
+TEST_CASE("a register tile fits the registers, and fills them where the extents allow") {
+  for (Isa isa : {Isa::sse2, Isa::avx2, Isa::avx512})
+    for (int64_t m : {1, 2, 7, 32, 128, 512})
+      for (int64_t n : {1, 10, 16, 100, 512}) {
+        Target t = machine(isa);
+        Tile tile = product(m, n, 64, isa).tile;
+        int64_t registers = t.registers * t.register_bytes / (16 * 4);
+        CHECK(tile.rows >= 1);
+        CHECK(tile.rows <= m);
+        if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (tile.rows + 1) + 1 <= registers);
+      }
+  Tile large = product(512, 512, 512).tile;
+  CHECK(large.rows * large.vectors >= 24);
+  CHECK(large.vectors >= 2);
+  CHECK(product(4, 512, 512).tile.rows == 4);
+}
+
+TEST_CASE("operands are packed where their strides ask for it") {
+  CHECK_FALSE(product(128, 512, 784).tile.pack_b);
+  CHECK(product(128, 512, 784, Isa::avx512, false, true).tile.pack_b);
+  CHECK(product(512, 2048, 2048).tile.pack_b);
+  CHECK_FALSE(product(784, 128, 32, Isa::avx512, true).tile.pack_a);
+  CHECK(product(784, 512, 512, Isa::avx512, true).tile.pack_a);
+}
+
+TEST_CASE("threads share only what is worth a barrier") {
+  CHECK(product(4, 8, 2).threads == 1);
+  CHECK(product(512, 512, 512).threads == 2);
+}
+
+TEST_CASE("kernels of one thread need no barrier between them") {
+  Graph g;
+  Value x = g.input("x", f32, {4, 2}), w = g.parameter("W", f32, {2, 8}, zeros());
+  Value y = matmul(x, w);
+  g.entry("small", {{"y", matmul(y, y, true)}});
+  Value a = g.input("a", f32, {512, 512});
+  Value b = matmul(a, a);
+  g.entry("large", {{"c", matmul(b, b)}});
+  for (bool large : {false, true}) {
+    KernelList list = group(g, *g.body().entry(large ? "large" : "small"), machine(Isa::avx512));
+    tile(list, machine(Isa::avx512));
+    REQUIRE(list.kernels.size() == 2);
+    CHECK_FALSE(list.kernels[0].barrier);
+    CHECK(list.kernels[1].barrier == large);
+  }
+}
