@@ -119,7 +119,7 @@ constinit const Op cross_entropy_op = {
             return Gradients{through_mask(
                 p.dy, [&](const Value& d) { return select(hot, -repeat(d) / probability, 0); }, repeat), Value()};
           }
-          Value absent = equal(target, 0);
+          Value absent = logical_and(equal(target, 0), equal(probability, 0));
           return Gradients{
               through_mask(p.dy, [&](const Value& d) { return select(absent, 0, -repeat(d) * target / probability); }, repeat),
               through_mask(p.dy, [&](const Value& d) { return -repeat(d) * log(probability); }, repeat)};

@@ -74,7 +74,9 @@ Value broadcast(Operand x, Shape shape, Axes axes) {
 Value slice(Operand x, int64_t axis, int64_t begin, int64_t end, int64_t step) {
   Value of = value_of("slice", x);
   axis = normalise_axis("slice", of, axis, x.line);
-  int64_t count = of.shape()[static_cast<size_t>(axis)].count;
+  Extent extent = of.shape()[static_cast<size_t>(axis)];
+  int64_t count = extent.count;
+  if (begin == 0 && step == 1 && extent == Extent(end)) return of;
   return unary(slice_op, x,
                attributes({{"axis", axis},
                            {"begin", begin < 0 ? begin + count : begin},
@@ -91,6 +93,8 @@ Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
 Value pad(Operand x, Axes low, Axes high, double value) {
   Value of = value_of("pad", x);
   check_fits("pad", value, of, x.line);
+  auto none = [](const Axes& axes) { return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; }); };
+  if (low.size() == of.shape().size() && high.size() == low.size() && none(low) && none(high)) return of;
   return unary(pad_op, x, attributes({{"low", list(low)}, {"high", list(high)}, {"value", value}}));
 }
 
