@@ -1,0 +1,184 @@
+// The pipeline. Reads as a list of verbs: graph passes (pass table below), then per entry group, tile, place, then jit.
+#include "compiler/compile.h"
+
+#include "compiler/graph/canonicalise.h"
+#include "compiler/graph/expand.h"
+#include "compiler/graph/fold.h"
+#include "compiler/graph/fuse_loss.h"
+#include "compiler/graph/rewrite.h"
+#include "compiler/graph/simplify.h"
+#include "compiler/graph/stabilise.h"
+#include "compiler/kernel/group.h"
+#include "compiler/kernel/place.h"
+#include "compiler/kernel/tile.h"
+#include "compiler/native/jit.h"
+#include "compiler/pass.h"
+#include "ir/op.h"
+#include "ir/text.h"
+
+#include <algorithm>
+
+namespace tenon {
+namespace {
+
+constexpr GraphPass passes[] = {
+    {"canonicalise", canonicalise, false, "the user's graph", "one spelling for each meaning that later passes read"},
+    {"stabilise", stabilise, true, "canonical spellings", "no logarithm of an exponential is left that could overflow"},
+    {"fuse_loss", fuse_loss, false, "log-probabilities", "softmax and sigmoid cross-entropy as one operation; receipts"},
+    {"simplify", simplify, true, "any graph", "no identity, no dead node"},
+    {"fold", fold, true, "any graph", "no small operation on constants alone"},
+    {"expand", expand, false, "fused losses", "only operations with a compute definition"},
+    {"simplify", simplify, true, "any graph", "no identity that the expansions made"},
+};
+
+constexpr PassOrder orders[] = {
+    {"canonicalise", "stabilise", "the stabilising rules match canonical spellings only"},
+    {"stabilise", "fuse_loss", "a loss is recognised by its log-probabilities, which stabilise makes"},
+    {"fuse_loss", "expand", "an expanded softmax is no longer recognised"},
+};
+
+// `init` is an entry like the others: every state := its initial value.
+Graph add_init(const Graph& graph) {
+  Graph result = sweep(graph);
+  Body& body = result.body();
+  Entry init{"init", {}, {}};
+  for (const State& state : body.states)
+    if (state.initial != state.node) init.updates.emplace_back(state.node, state.initial);
+  body.entries.push_back(std::move(init));
+  return result;
+}
+
+// A hash of the program's text, in which lines are comments: the identity of a model.
+std::string hash_text(std::string_view text) {
+  uint64_t hash = 0xcbf29ce484222325u;
+  bool comment = false;
+  for (char c : text) {
+    comment = c == '#' || (comment && c != '\n');
+    if (!comment && c != ' ') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
+  }
+  return fmt::format("{:016x}", hash);
+}
+
+Line line_of(const Node& node) { return node.origin.lines.empty() ? Line{} : node.origin.lines.front(); }
+
+// Equal constants of all entries are stored once; the slots of the list then count in the Program's table.
+void merge_constants(KernelList& list, std::vector<Literal>& all) {
+  for (Buffer& buffer : list.buffers) {
+    if (buffer.storage != Storage::constant) continue;
+    const Literal& literal = list.constants[static_cast<size_t>(buffer.slot)];
+    auto known = std::find(all.begin(), all.end(), literal);
+    buffer.slot = known - all.begin();
+    if (known == all.end()) all.push_back(literal);
+  }
+}
+
+// The data of an entry besides its code: what is bound, what is checked, what the reports show.
+ProgramEntry describe(const Body& body, const KernelList& list) {
+  ProgramEntry entry;
+  entry.name = list.entry;
+  for (NodeId id : list.inputs) {
+    const Node& node = body.node(id);
+    entry.inputs.push_back({node.attributes.get<std::string>("name"), node.type, line_of(node)});
+  }
+  for (const auto& [name, id] : body.entry(list.entry)->outputs)
+    entry.outputs.push_back({name, body.node(id).type, line_of(body.node(id))});
+  entry.updated.assign(list.updated.begin(), list.updated.end());
+  auto range = [&](const IndexCheck& check, bool door) {
+    const Buffer& buffer = list.buffers[static_cast<size_t>(check.index)];
+    entry.checks.push_back({check.message, door ? static_cast<int>(buffer.slot) : -1, buffer.type, check.extent, check.line});
+  };
+  for (const Kernel& kernel : list.kernels) {
+    if (kernel.check) range(*kernel.check, false);
+    entry.threads = std::max(entry.threads, kernel.threads);
+  }
+  for (const IndexCheck& check : list.door) range(check, true);
+  for (const Buffer& buffer : list.buffers)
+    if (buffer.storage == Storage::arena)
+      entry.buffers.push_back({buffer.name, buffer.type, buffer.type.bytes(list.maximum), buffer.offset, buffer.first,
+                               buffer.last});
+  entry.arena_bytes = list.arena_bytes;
+  entry.arena_lower_bound = list.lower_bound;
+  return entry;
+}
+
+// "mnist.cpp:19: fused: ...": what was done with a loss, or why not.
+std::vector<std::string> receipts(const Body& body) {
+  std::vector<std::string> lines;
+  for (const Receipt& receipt : body.receipts) {
+    std::string line = fmt::format("{}: {}{}", receipt.line.str(), receipt.done ? "" : "not ", receipt.text);
+    if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
+  }
+  return lines;
+}
+
+}  // namespace
+
+std::span<const GraphPass> graph_passes() { return passes; }
+std::span<const PassOrder> pass_orders() { return orders; }
+
+Program compile(const Graph& source, const CompileOptions& options) {
+  if (source.body().entries.empty()) throw Error("compile: the graph has no entry; add one with entry(name, outputs)");
+  Stopwatch watch;
+  Inspection inspection = Inspection::from_environment();
+  Target target = Target::host(options.isa);
+
+  Graph graph = add_init(source);
+  inspection.stage(2, "graph", "ir", print(graph));
+  for (const GraphPass& pass : passes) graph = inspection.run(pass, std::move(graph));
+  const Body& body = graph.body();
+
+  // Beyond this point an operation has no name.
+  std::vector<KernelList> lists;
+  std::vector<Literal> constants;
+  for (const Entry& entry : body.entries) {
+    KernelList list = group(graph, entry, target);
+    tile(list, target);
+    place(list);
+    merge_constants(list, constants);
+    inspection.stage(3, entry.name, "kernels", str(list));
+    lists.push_back(std::move(list));
+  }
+
+  // Beyond this point there are only kernels.
+  bool dumps = !inspection.dump.empty() || options.native_listings;
+  NativeOptions native{dumps || inspection.level >= 4, dumps || inspection.level >= 5, options.debug_lines};
+  Stopwatch native_watch;
+  NativeCode code = jit(lists, target, native);
+  double native_ms = native_watch.ms();
+
+  Program program;
+  if (!body.sizes.empty()) std::tie(program.size, program.maximum) = *body.sizes.begin();
+  for (const State& state : body.states) {
+    const Node& node = body.node(state.node);
+    program.states.push_back({{node.attributes.get<std::string>("name"), node.type, line_of(node)}, state.trainable});
+  }
+  for (const Literal& literal : constants) program.constants.push_back(*literal.bytes);
+  size_t kernels = 0;
+  for (size_t i = 0; i < lists.size(); ++i) {
+    ProgramEntry entry = describe(body, lists[i]);
+    NativeEntry& made = code.entries[i];
+    entry.function = made.function;
+    entry.scratch_bytes = made.scratch_bytes;
+    if (options.listings) entry.listings[Stage::kernels] = str(lists[i]);
+    if (native.llvm) inspection.stage(4, entry.name, "ll", made.llvm);
+    if (native.assembly) inspection.stage(5, entry.name, "s", made.assembly);
+    if (options.native_listings) {
+      entry.listings[Stage::llvm] = std::move(made.llvm);
+      entry.listings[Stage::assembly] = std::move(made.assembly);
+    }
+    kernels += lists[i].kernels.size();
+    program.entries.push_back(std::move(entry));
+  }
+  std::string text = print(graph);
+  program.graph_hash = hash_text(text);
+  if (options.listings) program.graph = std::move(text);
+  program.receipts = receipts(body);
+  program.target = target.str();
+  program.code = code.handle;
+  program.summary_text = fmt::format("compiled {} nodes into {} kernels in {:.0f} ms, {:.0f} of them in LLVM\n",
+                                     body.size(), kernels, watch.ms(), native_ms);
+  inspection.report(program.summary_text);
+  return program;
+}
+
+}  // namespace tenon
