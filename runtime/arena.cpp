@@ -25,11 +25,13 @@ int64_t aligned(int64_t bytes) { return rounded(bytes, alignment); }
 
 Arena::Arena(int64_t bytes, bool guarded) : bytes_(aligned(bytes)) {
   const int64_t page = sysconf(_SC_PAGESIZE);
-  // A large block begins at a huge page of its own, so that the first touch of 2 MiB costs one fault and not 512.
+  // A large block begins at a huge page of its own, so that the first touch of 2 MiB costs one fault and not
+  // 512.
   const bool huge = !guarded && bytes_ >= huge_page;
   const int64_t used = rounded(bytes_, page);
   mapped_ = static_cast<size_t>(rounded(used + (huge ? huge_page : page), page));
-  void* mapping = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping =
+      mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED)
     throw Error(fmt::format("memory: the system does not give {} bytes: {}", bytes_, std::strerror(errno)));
   mapping_ = static_cast<std::byte*>(mapping);

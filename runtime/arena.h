@@ -1,6 +1,7 @@
 #pragma once
-// Blocks of zeroed memory straight from the kernel: aligned to 64, huge pages asked for where they pay, given back on
-// destruction. A guarded block ends at a page that faults, so that a test sees a kernel writing past its end.
+// Blocks of zeroed memory straight from the kernel: aligned to 64, huge pages asked for where they pay, given
+// back on destruction. A guarded block ends at a page that faults, so that a test sees a kernel writing past
+// its end.
 #include <cstddef>
 #include <cstdint>
 
@@ -14,7 +15,8 @@ int64_t aligned(int64_t bytes);
 class Arena {
  public:
   Arena() = default;
-  // `bytes` are rounded up to the alignment; 0 gives a block that must not be touched. Throws Error if there is not so much.
+  // `bytes` are rounded up to the alignment; 0 gives a block that must not be touched. Throws Error if there
+  // is not so much.
   explicit Arena(int64_t bytes, bool guarded = false);
   Arena(Arena&& other) noexcept;
   Arena& operator=(Arena&& other) noexcept;

@@ -28,7 +28,8 @@ struct SessionMemory {
 namespace {
 
 // The buffers of a kind, laid out in one block, or each in its own if guarded.
-std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<int64_t>& bytes, bool guarded) {
+std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<int64_t>& bytes,
+                                 bool guarded) {
   std::vector<std::byte*> result;
   if (guarded) {
     for (int64_t size : bytes) result.push_back(blocks.emplace_back(size, true).data());
@@ -36,7 +37,8 @@ std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<i
   }
   int64_t total = 0;
   for (int64_t size : bytes)
-    if (__builtin_add_overflow(total, aligned(size), &total)) throw Error("session: the buffers overflow 63 bits");
+    if (__builtin_add_overflow(total, aligned(size), &total))
+      throw Error("session: the buffers overflow 63 bits");
   std::byte* at = blocks.emplace_back(total).data();
   for (int64_t size : bytes) {
     result.push_back(at);
@@ -53,7 +55,8 @@ std::vector<int64_t> bytes_of(const auto& bindings, int64_t n) {
 
 std::string list(const auto& bindings) {
   std::string text;
-  for (const Binding& b : bindings) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", b.name, b.type.str());
+  for (const Binding& b : bindings)
+    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", b.name, b.type.str());
   return text.empty() ? "none" : text;
 }
 
@@ -78,7 +81,8 @@ int64_t match(std::string_view entry, const Binding& declared, const Tensor& giv
     const int64_t actual = given.extents()[axis];
     if (!extent.symbolic() && actual != extent.count) differ(fmt::format("extents differ at axis {}", axis));
     if (!extent.symbolic() || extent.count == 0) continue;
-    if (actual % extent.count != 0) differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
+    if (actual % extent.count != 0)
+      differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
     const int64_t size = actual / extent.count;
     if (size == 0) differ(fmt::format("{} is 0", extent.size));
     if (n != 0 && n != size) differ(fmt::format("{} is {} and {}", extent.size, n, size));
@@ -97,7 +101,8 @@ void store(Tensor& to, Number number, const Binding& declared, std::string_view 
   } else {
     if (number < static_cast<Number>(std::numeric_limits<T>::min()) ||
         number > static_cast<Number>(std::numeric_limits<T>::max()))
-      fail(declared.line, "{}: input {}: {} does not fit {}", entry, declared.name, number, name(declared.type.dtype));
+      fail(declared.line, "{}: input {}: {} does not fit {}", entry, declared.name, number,
+           name(declared.type.dtype));
     to.write<T>()[0] = static_cast<T>(number);
   }
 }
@@ -105,16 +110,23 @@ void store(Tensor& to, Number number, const Binding& declared, std::string_view 
 template <typename Number>
 void store_number(Tensor& to, Number number, const Binding& declared, std::string_view entry) {
   switch (declared.type.dtype) {
-    case f64: return store<double>(to, number, declared, entry);
-    case f32: return store<float>(to, number, declared, entry);
-    case i64: return store<int64_t>(to, number, declared, entry);
-    case i32: return store<int32_t>(to, number, declared, entry);
-    case u8: return store<uint8_t>(to, number, declared, entry);
-    case boolean: return store<bool>(to, number, declared, entry);
+    case f64:
+      return store<double>(to, number, declared, entry);
+    case f32:
+      return store<float>(to, number, declared, entry);
+    case i64:
+      return store<int64_t>(to, number, declared, entry);
+    case i32:
+      return store<int32_t>(to, number, declared, entry);
+    case u8:
+      return store<uint8_t>(to, number, declared, entry);
+    case boolean:
+      return store<bool>(to, number, declared, entry);
   }
 }
 
-// The first element that is not in [0, extent), or -1. One pass finds the largest value, where a negative one counts as huge.
+// The first element that is not in [0, extent), or -1. One pass finds the largest value, where a negative one
+// counts as huge.
 template <typename Unsigned>
 int64_t first_outside(const std::byte* data, int64_t count, int64_t extent) {
   const auto* values = reinterpret_cast<const Unsigned*>(data);
@@ -128,10 +140,13 @@ int64_t first_outside(const std::byte* data, int64_t count, int64_t extent) {
 
 int64_t first_outside(const Tensor& index, int64_t extent) {
   switch (index.dtype()) {
-    case u8: return first_outside<uint8_t>(index.data(), index.elements(), extent);
+    case u8:
+      return first_outside<uint8_t>(index.data(), index.elements(), extent);
     // An extent above 2^31 leaves only the negative values outside.
-    case i32: return first_outside<uint32_t>(index.data(), index.elements(), std::min(extent, int64_t{1} << 31));
-    default: return first_outside<uint64_t>(index.data(), index.elements(), extent);
+    case i32:
+      return first_outside<uint32_t>(index.data(), index.elements(), std::min(extent, int64_t{1} << 31));
+    default:
+      return first_outside<uint64_t>(index.data(), index.elements(), extent);
   }
 }
 
@@ -161,61 +176,66 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
   const Program& program = *memory_->program;
   const int64_t threads = std::clamp<int64_t>(entry.threads, 1, memory_->threads);
   for (int64_t thread = 0; thread < threads; ++thread)
-    frames_.push_back({.inputs = inputs_.data(),
-                       .states = memory_->states.data(),
-                       .outputs = memory_->outputs[static_cast<size_t>(&entry - program.entries.data())].data(),
-                       .constants = memory_->constants.data(),
-                       .arena = memory_->arena.data(),
-                       .scratch = memory_->scratch[static_cast<size_t>(thread)],
-                       .size = 1,
-                       .thread = thread,
-                       .threads = threads,
-                       .barrier = &Team::barrier,
-                       .team = memory_->team ? &*memory_->team : nullptr,
-                       .fault = &memory_->fault});
+    frames_.push_back(
+        {.inputs = inputs_.data(),
+         .states = memory_->states.data(),
+         .outputs = memory_->outputs[static_cast<size_t>(&entry - program.entries.data())].data(),
+         .constants = memory_->constants.data(),
+         .arena = memory_->arena.data(),
+         .scratch = memory_->scratch[static_cast<size_t>(thread)],
+         .size = 1,
+         .thread = thread,
+         .threads = threads,
+         .barrier = &Team::barrier,
+         .team = memory_->team ? &*memory_->team : nullptr,
+         .fault = &memory_->fault});
 }
 
-Step& Step::bind(const Input& input) {
-  const std::string& size = memory_->program->size;
-  const int64_t index = find(entry_->inputs, input.name);
-  if (index < 0 && !size.empty() && input.name == size) {
-    const int64_t* number = std::get_if<int64_t>(&input.value);
-    if (!number || *number < 1 || *number > memory_->program->maximum)
-      throw Error(fmt::format("{}: {} is bound to what is no integer in 1 <= {} <= {}", entry_->name, size, size,
-                              memory_->program->maximum));
-    bound_size_ = *number;
-    settled_ = false;
-    return *this;
-  }
-  if (index < 0)
-    throw Error(fmt::format("{}: no input is called {}; inputs: {}", entry_->name, input.name, list(entry_->inputs)));
-  const auto i = static_cast<size_t>(index);
-  const Binding& declared = entry_->inputs[i];
+size_t Step::index(std::string_view input) const {
+  const int64_t i = find(entry_->inputs, input);
+  if (i < 0)
+    throw Error(
+        fmt::format("{}: no input is called {}; inputs: {}", entry_->name, input, list(entry_->inputs)));
+  return static_cast<size_t>(i);
+}
+
+Step& Step::bind(std::string_view name, const Tensor& tensor) {
+  const size_t i = index(name);
   Slot& slot = slots_[i];
-  if (const Tensor* tensor = std::get_if<Tensor>(&input.value)) {
-    const int64_t n = match(entry_->name, declared, *tensor);
-    slot.tensor = *tensor;
-    slot.size = n;
-    slot.number = false;
-    inputs_[i] = const_cast<std::byte*>(tensor->data());  // emitted code only reads its inputs
-    settled_ = false;
-  } else {
-    if (!declared.type.scalar())
-      fail(declared.line, "{}: input {}: declared {}, given a number", entry_->name, declared.name,
-           declared.type.str());
-    std::visit(
-        [&](const auto& number) {
-          if constexpr (std::is_arithmetic_v<std::decay_t<decltype(number)>>)
-            store_number(numbers_[i], number, declared, entry_->name);
-        },
-        input.value);
-    if (!slot.number) {
-      slot = {.tensor = numbers_[i], .number = true};
-      inputs_[i] = numbers_[i].writable_data();
-      settled_ = false;
-    }
-  }
+  slot.size = match(entry_->name, entry_->inputs[i], tensor);
+  slot.tensor = tensor;
+  slot.number = false;
   slot.bound = true;
+  inputs_[i] = const_cast<std::byte*>(tensor.data());  // emitted code only reads its inputs
+  settled_ = false;
+  return *this;
+}
+
+template <typename Number>
+void Step::bind_number(size_t i, Number number) {
+  const Binding& declared = entry_->inputs[i];
+  if (!declared.type.scalar())
+    fail(declared.line, "{}: input {}: declared {}, given a number", entry_->name, declared.name,
+         declared.type.str());
+  store_number(numbers_[i], number, declared, entry_->name);
+  Slot& slot = slots_[i];
+  if (slot.number) return;
+  slot = {.tensor = numbers_[i], .bound = true, .number = true};
+  inputs_[i] = numbers_[i].writable_data();
+  settled_ = false;
+}
+
+Step& Step::bind(std::string_view name, double number) { return bind_number(index(name), number), *this; }
+
+Step& Step::bind(std::string_view name, int64_t number) {
+  const Program& program = *memory_->program;
+  if (program.size.empty() || name != program.size || find(entry_->inputs, name) >= 0)
+    return bind_number(index(name), number), *this;
+  if (number < 1 || number > program.maximum)
+    throw Error(fmt::format("{}: {} is {}, valid is 1 <= {} <= {}", entry_->name, name, number, name,
+                            program.maximum));
+  bound_size_ = number;
+  settled_ = false;
   return *this;
 }
 
@@ -237,12 +257,12 @@ void Step::settle() {
     const int64_t size = slots_[i].size;
     if (size == 0) continue;
     if (size > program.maximum)
-      fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}", entry_->name,
-           declared.name, program.size, size, program.size, program.maximum, declared.type.str(),
-           slots_[i].tensor.str());
+      fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}",
+           entry_->name, declared.name, program.size, size, program.size, program.maximum,
+           declared.type.str(), slots_[i].tensor.str());
     if (n != 0 && n != size)
-      fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, program.size, size, n,
-           by.empty() ? "its own binding" : fmt::format("input {}", by));
+      fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, program.size,
+           size, n, by.empty() ? "its own binding" : fmt::format("input {}", by));
     n = size;
     by = declared.name;
   }
@@ -254,7 +274,7 @@ void Step::settle() {
 void Step::raise(const IndexRange& range, int64_t element, int64_t value) const {
   const size_t colon = range.what.find(": ");
   const std::string operation = range.what.substr(0, colon);
-  const std::string index = range.input >= 0                 ? entry_->inputs[static_cast<size_t>(range.input)].name
+  const std::string index = range.input >= 0 ? entry_->inputs[static_cast<size_t>(range.input)].name
                             : colon == std::string::npos ? "index"
                                                          : range.what.substr(colon + 2);
   Extents position;
@@ -263,8 +283,8 @@ void Step::raise(const IndexRange& range, int64_t element, int64_t value) const 
     position.insert(position.begin(), element % extent);
     element /= extent;
   }
-  fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index, position.empty() ? "" : str(position),
-       value, index, range.extent.at(size_));
+  fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index,
+       position.empty() ? "" : str(position), value, index, range.extent.at(size_));
 }
 
 void Step::check_indices() const {
@@ -280,8 +300,9 @@ void Step::run() {
   if (!settled_) settle();
   SessionMemory& memory = *memory_;
   if (memory.unset > 0 && !initial_)
-    throw Error(fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first",
-                            entry_->name, memory.unset, memory.states.size()));
+    throw Error(
+        fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first",
+                    entry_->name, memory.unset, memory.states.size()));
   if (!entry_->checks.empty()) check_indices();
   memory.fault = {};
   if (frames_.size() == 1) {
@@ -311,7 +332,8 @@ Tensor Step::view(size_t output) const {
 Tensor Step::output(std::string_view name) const {
   const int64_t i = find(entry_->outputs, name);
   if (i < 0)
-    throw Error(fmt::format("{}: no output is called {}; outputs: {}", entry_->name, name, list(entry_->outputs)));
+    throw Error(
+        fmt::format("{}: no output is called {}; outputs: {}", entry_->name, name, list(entry_->outputs)));
   return view(static_cast<size_t>(i));
 }
 
@@ -334,7 +356,8 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
   SessionMemory& memory = *memory_;
   memory.program = std::move(program);
   check(p.maximum >= 1, "the maximum of the run-time size is at least 1");
-  if (options.threads < 0) throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
+  if (options.threads < 0)
+    throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
   int64_t useful = 1, arena = 0, scratch = 0;
   for (const ProgramEntry& entry : p.entries) {
     check(entry.function != nullptr, "every entry of a program has code");
@@ -359,6 +382,7 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
 
 const Program& Session::program() const { return *memory_->program; }
 int Session::threads() const { return memory_->threads; }
+bool Session::initialised() const { return memory_->unset == 0; }
 
 void Session::init(int64_t seed) {
   const Program& p = program();
@@ -367,7 +391,8 @@ void Session::init(int64_t seed) {
   memory_->set.assign(p.states.size(), true);
   memory_->unset = 0;
   if (find(p.states, "seed") >= 0) write("seed", Tensor::scalar(seed));
-  if (std::any_of(p.entries.begin(), p.entries.end(), [](const auto& e) { return e.name == "init"; })) run("init");
+  if (std::any_of(p.entries.begin(), p.entries.end(), [](const auto& e) { return e.name == "init"; }))
+    run("init");
 }
 
 Step Session::prepare(std::string_view entry) { return Step(memory_, program().entry(entry)); }
@@ -381,10 +406,10 @@ Outputs Session::run(std::string_view entry, std::span<const Input> inputs) {
     for (size_t j = 0; j < i; ++j)
       if (inputs[i].name == inputs[j].name) {
         const int64_t declared = find(found.inputs, inputs[i].name);
-        fail(declared >= 0 ? found.inputs[static_cast<size_t>(declared)].line : Line(), "{}: input {} is given twice",
-             entry, inputs[i].name);
+        fail(declared >= 0 ? found.inputs[static_cast<size_t>(declared)].line : Line(),
+             "{}: input {} is given twice", entry, inputs[i].name);
       }
-    step->bind(inputs[i]);
+    std::visit([&](const auto& value) { step->bind(inputs[i].name, value); }, inputs[i].value);
   }
   step->run();
   return step->outputs();
@@ -393,7 +418,8 @@ Outputs Session::run(std::string_view entry, std::span<const Input> inputs) {
 namespace {
 size_t state_index(const Program& program, std::string_view name) {
   const int64_t i = find(program.states, name);
-  if (i < 0) throw Error(fmt::format("session: no state is called {}; states: {}", name, list(program.states)));
+  if (i < 0)
+    throw Error(fmt::format("session: no state is called {}; states: {}", name, list(program.states)));
   return static_cast<size_t>(i);
 }
 

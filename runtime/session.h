@@ -1,6 +1,7 @@
 #pragma once
-// A Program with values: its parameters and states, an arena, the outputs and a team of threads. A run checks its
-// inputs once at the door and calls one native function; it allocates nothing, and if it throws it has changed nothing.
+// A Program with values: its parameters and states, an arena, the outputs and a team of threads. A run checks
+// its inputs once at the door and calls one native function; it allocates nothing, and if it throws it has
+// changed nothing.
 //
 //   Session session(program, {.threads = 2});
 //   session.init(1);
@@ -19,8 +20,9 @@
 namespace tenon {
 
 struct SessionOptions {
-  int threads = 1;       // 1 starts no thread; 0: as many as there are CPUs. Never more than the Program can use
-  bool guarded = false;  // a page that faults behind the arena and every state and output: for finding wild writes
+  int threads = 1;  // 1 starts no thread; 0: as many as there are CPUs. Never more than the Program can use
+  bool guarded =
+      false;  // a page that faults behind the arena and every state and output: for finding wild writes
 };
 
 // A tensor, bound without a copy, or a number for a scalar input.
@@ -35,7 +37,8 @@ struct Input {
   Input(std::string_view name, T number) : name(name), value(static_cast<double>(number)) {}
 };
 
-// The results of one run, by name: views of the Session's buffers, overwritten by the next run of the same entry.
+// The results of one run, by name: views of the Session's buffers, overwritten by the next run of the same
+// entry.
 class Outputs {
  public:
   const Tensor& operator[](std::string_view name) const;  // Error naming the outputs there are
@@ -53,23 +56,25 @@ struct SessionMemory;
 // One entry, prepared: inputs stay bound between runs, so a run is a check of flags and one call.
 class Step {
  public:
-  // Binds an input, again if it was bound before. The elements may change between runs and must outlive them. Error if the
-  // entry has no such input, or its type differs. The name of the run-time size may be bound to a number: needed only
-  // where no input has it. A number is exact in its input's type or rounded to it; an integer input takes no fraction.
-  Step& bind(const Input& input);
-  Step& bind(std::string_view name, const Tensor& tensor) { return bind(Input(name, tensor)); }
+  // Binds an input, again if it was bound before. The elements may change between runs and must outlive them.
+  // Error if the entry has no such input, or its type differs. The name of the run-time size may be bound to
+  // a number: needed only where no input has it. A number is exact in its input's type or rounded to it; an
+  // integer input takes no fraction.
+  Step& bind(std::string_view name, const Tensor& tensor);
+  Step& bind(std::string_view name, double number);
+  Step& bind(std::string_view name, int64_t number);
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  Step& bind(std::string_view name, T number) {
-    return bind(Input(name, number));
+  requires std::is_arithmetic_v<T> Step& bind(std::string_view name, T number) {
+    return bind(name, static_cast<std::conditional_t<std::is_floating_point_v<T>, double, int64_t>>(number));
   }
 
   // Error if an input is missing, sizes disagree, the size is not in 1..maximum, or an index is out of range.
   void run();
 
-  Tensor output(std::string_view name) const;  // a view of the last run's result, valid until the next; same address
+  Tensor output(
+      std::string_view name) const;  // a view of the last run's result, valid until the next; same address
   Outputs outputs() const;
-  int64_t size() const { return size_; }       // n of the last run
+  int64_t size() const { return size_; }  // n of the last run
 
   Step(Step&&) noexcept = default;
   Step& operator=(Step&&) noexcept = default;
@@ -77,6 +82,9 @@ class Step {
  private:
   friend class Session;
   Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry);
+  size_t index(std::string_view input) const;
+  template <typename Number>
+  void bind_number(size_t input, Number number);
   void unbind();
   void settle();
   void check_indices() const;
@@ -92,13 +100,13 @@ class Step {
   std::shared_ptr<SessionMemory> memory_;
   const ProgramEntry* entry_;
   std::vector<Slot> slots_;
-  std::vector<Tensor> numbers_;      // per input: where a bound number lives, if it is a scalar
-  std::vector<std::byte*> inputs_;   // what the frames point at
-  std::vector<Frame> frames_;        // one per thread
+  std::vector<Tensor> numbers_;     // per input: where a bound number lives, if it is a scalar
+  std::vector<std::byte*> inputs_;  // what the frames point at
+  std::vector<Frame> frames_;       // one per thread
   int64_t size_ = 0;
-  int64_t bound_size_ = 0;           // bound by name; 0: not
+  int64_t bound_size_ = 0;  // bound by name; 0: not
   bool settled_ = false;
-  bool initial_ = false;             // the entry init, which runs before the states have values
+  bool initial_ = false;  // the entry init, which runs before the states have values
 };
 
 class Session {
@@ -110,8 +118,10 @@ class Session {
 
   const Program& program() const;
   int threads() const;
+  bool initialised() const;  // all states have values
 
-  // All states zero, "seed" = seed and "step" = 0 where there are such states, then the entry "init" if there is one.
+  // All states zero, "seed" = seed and "step" = 0 where there are such states, then the entry "init" if there
+  // is one.
   void init(int64_t seed);
 
   Step prepare(std::string_view entry);

@@ -35,8 +35,8 @@ Team::Team(int threads) : spins_(threads <= allowed_cpus()) {
     for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
   } catch (const std::system_error& error) {
     stop();
-    throw Error(fmt::format("team: the system does not start thread {} of {}: {}", workers_.size() + 2, threads,
-                            error.what()));
+    throw Error(fmt::format("team: the system does not start thread {} of {}: {}", workers_.size() + 2,
+                            threads, error.what()));
   }
 }
 
@@ -83,8 +83,8 @@ void Team::meet() noexcept {
   }
 }
 
-// The order of a store here and a sleeper's count, both sequentially consistent: either the writer sees the sleeper
-// and wakes it, or the sleeper sees the new value.
+// The order of a store here and a sleeper's count, both sequentially consistent: either the writer sees the
+// sleeper and wakes it, or the sleeper sees the new value.
 void Team::publish(std::atomic<uint64_t>& word, uint64_t value) noexcept {
   word.store(value, std::memory_order_seq_cst);
   if (sleepers_.load(std::memory_order_seq_cst) == 0) return;

@@ -1,7 +1,7 @@
 #pragma once
-// A persistent team of threads that run one function together. The caller is thread 0; a team of one starts no
-// thread. Waiting threads spin while the team fits the CPUs that this process may use, and sleep after about as long
-// as waking them costs, so that an idle team burns no CPU.
+// A persistent team of threads that run one function together. The caller is thread 0; a team of one starts
+// no thread. Waiting threads spin while the team fits the CPUs that this process may use, and sleep after
+// about as long as waking them costs, so that an idle team burns no CPU.
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -25,7 +25,8 @@ class Team {
 
   int threads() const { return static_cast<int>(workers_.size()) + 1; }
 
-  // Runs job(argument, t) for 0 <= t < count on count threads, and returns when all have ended. One caller at a time.
+  // Runs job(argument, t) for 0 <= t < count on count threads, and returns when all have ended. One caller at
+  // a time.
   void run(int count, Job job, void* argument);
 
   // Where all threads of the current run() meet; `team` is a Team*. Called from inside a job.
@@ -43,7 +44,8 @@ class Team {
   void* argument_ = nullptr;
   int count_ = 1;
   // Each on a line of its own: the waiting threads read one while the arriving threads write the other.
-  alignas(64) std::atomic<uint64_t> order_ = 0;  // which run: its number * 2^16 + its count of threads; stop_order ends
+  alignas(64) std::atomic<uint64_t> order_ =
+      0;  // which run: its number * 2^16 + its count of threads; stop_order ends
   alignas(64) std::atomic<uint64_t> phase_ = 0;  // how many times the threads of the runs have met
   alignas(64) std::atomic<int> arrived_ = 0;
   alignas(64) std::atomic<int> sleepers_ = 0;

@@ -16,7 +16,8 @@ struct Turns {
   std::vector<int64_t> slots;
 };
 
-// Each round every thread writes its slot, all meet, every thread sums all slots, all meet: a lost barrier shows.
+// Each round every thread writes its slot, all meet, every thread sums all slots, all meet: a lost barrier
+// shows.
 void turns(void* argument, int thread) noexcept {
   Turns& t = *static_cast<Turns*>(argument);
   for (int round = 1; round <= 50; ++round) {
