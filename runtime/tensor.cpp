@@ -1,6 +1,8 @@
 #include "runtime/tensor.h"
 
+#include <cmath>
 #include <cstring>
+#include <limits>
 #include <new>
 
 #include "runtime/arena.h"
@@ -25,7 +27,8 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
     auto arena = std::make_shared<Arena>(bytes);
     return {arena, arena->data()};
   }
-  const auto size = static_cast<size_t>(aligned(bytes + 1));  // never 0, so that even no elements have an address
+  const auto size =
+      static_cast<size_t>(aligned(bytes + 1));  // never 0, so that even no elements have an address
   auto* data = static_cast<std::byte*>(::operator new(size, std::align_val_t(alignment)));
   std::memset(data, 0, size);
   return {data, [](std::byte* p) { ::operator delete(p, std::align_val_t(alignment)); }};
@@ -41,7 +44,8 @@ Tensor::Tensor(DType dtype, Extents extents)
   owner_ = std::move(block);
 }
 
-Tensor::Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner, bool writable)
+Tensor::Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner,
+               bool writable)
     : dtype_(dtype),
       writable_(writable),
       extents_(std::move(extents)),
@@ -74,24 +78,34 @@ void Tensor::fill_from(std::span<const std::byte> bytes) {
 
 double Tensor::at(int64_t element) const {
   if (element < 0 || element >= elements_)
-    throw Error(fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
+    throw Error(
+        fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
   switch (dtype_) {
-    case f64: return read<double>()[static_cast<size_t>(element)];
-    case f32: return read<float>()[static_cast<size_t>(element)];
-    default: return static_cast<double>(integer_at(element));
+    case f64:
+      return read<double>()[static_cast<size_t>(element)];
+    case f32:
+      return read<float>()[static_cast<size_t>(element)];
+    default:
+      return static_cast<double>(integer_at(element));
   }
 }
 
 int64_t Tensor::integer_at(int64_t element) const {
   if (element < 0 || element >= elements_)
-    throw Error(fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
+    throw Error(
+        fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
   const auto i = static_cast<size_t>(element);
   switch (dtype_) {
-    case i64: return read<int64_t>()[i];
-    case i32: return read<int32_t>()[i];
-    case u8: return read<uint8_t>()[i];
-    case boolean: return std::to_integer<int64_t>(data_[i]);
-    default: throw Error(fmt::format("tensor: {} is read as integers", str()));
+    case i64:
+      return read<int64_t>()[i];
+    case i32:
+      return read<int32_t>()[i];
+    case u8:
+      return read<uint8_t>()[i];
+    case boolean:
+      return std::to_integer<int64_t>(data_[i]);
+    default:
+      throw Error(fmt::format("tensor: {} is read as integers", str()));
   }
 }
 
@@ -108,8 +122,8 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::reshaped(Extents extents) const {
   if (count(dtype_, extents) != elements_)
-    throw Error(fmt::format("tensor: {} cannot be read as {}: {} elements against {}", str(), tenon::str(extents),
-                            elements_, count(dtype_, extents)));
+    throw Error(fmt::format("tensor: {} cannot be read as {}: {} elements against {}", str(),
+                            tenon::str(extents), elements_, count(dtype_, extents)));
   return Tensor(dtype_, std::move(extents), data_, owner_, writable_);
 }
 
@@ -120,6 +134,82 @@ Tensor Tensor::rows(int64_t begin, int64_t end) const {
   extents[0] = end - begin;
   const int64_t row = extents_[0] == 0 ? 0 : byte_count() / extents_[0];
   return Tensor(dtype_, std::move(extents), data_ + begin * row, owner_, writable_);
+}
+
+Tensor Tensor::columns(int64_t begin, int64_t end) const {
+  if (rank() != 2 || begin < 0 || begin > end || end > extents_[1])
+    throw Error(fmt::format("tensor: columns {} to {} of {}", begin, end, str()));
+  Tensor result(dtype_, {extents_[0], end - begin});
+  const int64_t size = byte_size(dtype_), bytes = (end - begin) * size;
+  for (int64_t row = 0; row < extents_[0] && bytes > 0; ++row)
+    std::memcpy(result.data_ + row * bytes, data_ + (row * extents_[1] + begin) * size,
+                static_cast<size_t>(bytes));
+  return result;
+}
+
+namespace {
+template <Element From, Element To>
+void cast_elements(const Tensor& from, Tensor& to) {
+  const std::span<const From> values = from.read<From>();
+  const std::span<To> results = to.write<To>();
+  for (size_t i = 0; i < values.size(); ++i) {
+    if constexpr (!std::is_floating_point_v<To>) {
+      // The first value above To's, exact as a double. Checked before the cast, which would be undefined
+      // outside.
+      const double above = std::ldexp(1, std::numeric_limits<To>::digits);
+      const auto value = static_cast<double>(values[i]);
+      if (!(value >= static_cast<double>(std::numeric_limits<To>::min()) && value < above &&
+            std::trunc(value) == value) &&
+          !std::same_as<From, To>)
+        throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, from.str(),
+                                values[i], name(to.dtype())));
+    }
+    results[i] = static_cast<To>(values[i]);
+  }
+}
+
+template <Element From>
+void cast_from(const Tensor& from, Tensor& to) {
+  switch (to.dtype()) {
+    case f64:
+      return cast_elements<From, double>(from, to);
+    case f32:
+      return cast_elements<From, float>(from, to);
+    case i64:
+      return cast_elements<From, int64_t>(from, to);
+    case i32:
+      return cast_elements<From, int32_t>(from, to);
+    case u8:
+      return cast_elements<From, uint8_t>(from, to);
+    case boolean:
+      return cast_elements<From, bool>(from, to);
+  }
+}
+}  // namespace
+
+Tensor Tensor::cast(DType dtype) const {
+  Tensor to(dtype, extents_);
+  switch (dtype_) {
+    case f64:
+      cast_from<double>(*this, to);
+      break;
+    case f32:
+      cast_from<float>(*this, to);
+      break;
+    case i64:
+      cast_from<int64_t>(*this, to);
+      break;
+    case i32:
+      cast_from<int32_t>(*this, to);
+      break;
+    case u8:
+      cast_from<uint8_t>(*this, to);
+      break;
+    case boolean:
+      cast_from<bool>(*this, to);
+      break;
+  }
+  return to;
 }
 
 bool Tensor::same_bits(const Tensor& other) const {

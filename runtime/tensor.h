@@ -1,6 +1,6 @@
 #pragma once
-// A typed, row-major array with concrete extents: what goes in and out of a Session. It owns its elements or views
-// somebody else's; copying a Tensor shares the elements, clone() does not.
+// A typed, row-major array with concrete extents: what goes in and out of a Session. It owns its elements or
+// views somebody else's; copying a Tensor shares the elements, clone() does not.
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -20,7 +20,7 @@ std::string str(const Extents& extents);  // "[32,784]"
 
 template <typename T>
 concept Element = std::same_as<T, double> || std::same_as<T, float> || std::same_as<T, int64_t> ||
-                  std::same_as<T, int32_t> || std::same_as<T, uint8_t> || std::same_as<T, bool>;
+    std::same_as<T, int32_t> || std::same_as<T, uint8_t> || std::same_as<T, bool>;
 
 template <Element T>
 constexpr DType dtype_of() {
@@ -54,7 +54,8 @@ class Tensor {
     return of<T>({}, {value});
   }
 
-  // Elements of the caller, which must outlive every copy of the view. Any pointer aligned to its element will do.
+  // Elements of the caller, which must outlive every copy of the view. Any pointer aligned to its element
+  // will do.
   template <Element T>
   static Tensor view(T* data, Extents extents) {
     return Tensor(dtype_of<T>(), std::move(extents), reinterpret_cast<std::byte*>(data), nullptr, true);
@@ -93,14 +94,16 @@ class Tensor {
     return {reinterpret_cast<T*>(writable_data()), static_cast<size_t>(elements_)};
   }
 
-  double at(int64_t element) const;      // converted; Error if out of range
-  double number() const;                 // of a tensor with one element
+  double at(int64_t element) const;           // converted; Error if out of range
+  double number() const;                      // of a tensor with one element
   int64_t integer_at(int64_t element) const;  // exact; Error for a float type
 
   Tensor clone() const;
-  Tensor reshaped(Extents extents) const;                // the same elements; Error if the counts differ
-  Tensor rows(int64_t begin, int64_t end) const;         // a view of rows [begin, end) of the first axis
-  bool same_bits(const Tensor& other) const;             // type, extents and bytes are equal
+  Tensor reshaped(Extents extents) const;            // the same elements; Error if the counts differ
+  Tensor rows(int64_t begin, int64_t end) const;     // a view of rows [begin, end) of the first axis
+  Tensor columns(int64_t begin, int64_t end) const;  // a copy of columns [begin, end) of a matrix
+  Tensor cast(DType dtype) const;                    // a copy; Error if an integer type cannot hold a value
+  bool same_bits(const Tensor& other) const;         // type, extents and bytes are equal
 
  private:
   Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner, bool writable);
