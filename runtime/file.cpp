@@ -1,0 +1,151 @@
+#include "runtime/file.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <fstream>
+
+namespace tenon {
+
+namespace {
+constexpr int64_t deflate_ratio = 1032;  // deflate never shrinks further: 258 bytes take two bits
+constexpr int64_t chunk = 1 << 20;
+
+gzFile file(void* stream) { return static_cast<gzFile>(stream); }
+
+[[noreturn]] void fail_errno(const std::filesystem::path& path, std::string_view what) {
+  throw Error(fmt::format("{}: {}: {}", path.string(), what, std::strerror(errno)));
+}
+
+void refuse_folder(const std::filesystem::path& path, std::string_view what) {
+  std::error_code ignored;
+  if (std::filesystem::is_directory(path, ignored))
+    throw Error(fmt::format("{}: {}: it is a folder", path.string(), what));
+}
+
+// An open descriptor and the temporary's name, undone unless the file took its place.
+struct Temporary {
+  std::filesystem::path path;
+  int descriptor = -1;
+  bool renamed = false;
+
+  ~Temporary() {
+    if (descriptor >= 0) close(descriptor);
+    if (descriptor >= 0 && !renamed) unlink(path.c_str());
+  }
+};
+}  // namespace
+
+InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
+  refuse_folder(path, "cannot be read");
+  errno = 0;
+  stream_ = gzopen(name_.c_str(), "rb");
+  if (!stream_)
+    throw Error(fmt::format("{}: cannot be read: {}", name_, std::strerror(errno ? errno : ENOMEM)));
+  gzbuffer(file(stream_), 1 << 17);
+  std::error_code error;
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  // What has no size, a pipe say, may hold anything.
+  most_ = error ? INT64_MAX : static_cast<int64_t>(std::min<uintmax_t>(size, INT64_MAX));
+  if (!gzdirect(file(stream_)) && __builtin_mul_overflow(most_, deflate_ratio, &most_)) most_ = INT64_MAX;
+}
+
+InputFile::~InputFile() {
+  if (stream_) gzclose(file(stream_));
+}
+
+int64_t InputFile::read(std::byte* to, int64_t bytes) {
+  int64_t done = 0;
+  while (done < bytes) {
+    const int got = gzread(file(stream_), to + done, static_cast<unsigned>(std::min(bytes - done, chunk)));
+    int code = Z_OK;
+    std::string_view message = got <= 0 ? gzerror(file(stream_), &code) : "";
+    if (code == Z_ERRNO) message = std::strerror(errno);
+    if (message.starts_with(name_ + ": ")) message.remove_prefix(name_.size() + 2);
+    if (got < 0 || (code != Z_OK && code != Z_STREAM_END))
+      throw Error(fmt::format("{}: damaged behind byte {}: {}", name_, offset_, message));
+    if (got == 0) break;
+    done += got;
+    offset_ += got;
+  }
+  return done;
+}
+
+void InputFile::truncated(int64_t at, int64_t bytes, std::string_view what) const {
+  throw Error(fmt::format("{}: truncated at byte {}: {} more bytes expected for {}", name_, at, bytes, what));
+}
+
+void InputFile::read_exactly(std::byte* to, int64_t bytes, std::string_view what) {
+  const int64_t got = read(to, bytes);
+  if (got < bytes) truncated(offset_, bytes - got, what);
+}
+
+void InputFile::expect(int64_t bytes, std::string_view what) const {
+  if (bytes > most_ - offset_) truncated(most_, bytes - (most_ - offset_), what);
+}
+
+void InputFile::expect_end() {
+  std::byte extra;
+  const int64_t end = offset_;
+  if (read(&extra, 1) != 0)
+    throw Error(fmt::format("{}: trailing bytes: the data ends at byte {}", name_, end));
+}
+
+std::vector<std::byte> InputFile::rest() {
+  std::vector<std::byte> bytes;
+  for (;;) {
+    const size_t size = bytes.size();
+    bytes.resize(size + static_cast<size_t>(chunk));
+    const int64_t got = read(bytes.data() + size, chunk);
+    bytes.resize(size + static_cast<size_t>(got));
+    if (got < chunk) return bytes;
+  }
+}
+
+std::vector<std::byte> read_file(const std::filesystem::path& path) {
+  refuse_folder(path, "cannot be read");
+  errno = 0;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  const std::streamoff size = file.tellg();
+  if (!file || size < 0) fail_errno(path, "cannot be read");
+  std::vector<std::byte> bytes(static_cast<size_t>(size));
+  file.seekg(0);
+  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) fail_errno(path, "cannot be read");
+  return bytes;
+}
+
+void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts) {
+  static std::atomic<int> count = 0;
+  if (access(path.c_str(), F_OK) == 0 && access(path.c_str(), W_OK) != 0)
+    fail_errno(path, "cannot be written");
+  refuse_folder(path, "cannot be written");
+  Temporary temporary{.path = path};
+  temporary.path += fmt::format(".{}-{}.tmp", getpid(), count++);
+  temporary.descriptor = open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (temporary.descriptor < 0) fail_errno(path, "cannot be written");
+  for (std::span<const std::byte> part : parts)
+    while (!part.empty()) {
+      const ssize_t done = write(temporary.descriptor, part.data(), std::min<size_t>(part.size(), 1 << 30));
+      if (done < 0 && errno == EINTR) continue;
+      if (done < 0) fail_errno(path, "cannot be written");
+      part = part.subspan(static_cast<size_t>(done));
+    }
+  if (fsync(temporary.descriptor) != 0) fail_errno(path, "cannot be written");
+  if (rename(temporary.path.c_str(), path.c_str()) != 0) fail_errno(path, "cannot be written");
+  temporary.renamed = true;
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) return;  // a folder that may be written but not read: its own sync is all that is lost
+  const bool synced =
+      fsync(descriptor) == 0 || errno == EINVAL;  // EINVAL: the file system knows no such thing
+  const int error = errno;
+  close(descriptor);
+  errno = error;
+  if (!synced) fail_errno(path, "was written, but its folder was not synced");
+}
+
+}  // namespace tenon

@@ -1,0 +1,52 @@
+#pragma once
+// Files as streams of bytes. Reading sees through gzip and never trusts a size the file only claims; writing
+// replaces a file as a whole or leaves it as it was.
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ir/check.h"
+
+namespace tenon {
+
+class InputFile {
+ public:
+  explicit InputFile(const std::filesystem::path& path);  // Error if it cannot be opened
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  // Reads up to `bytes`, fewer only at the end. Error if the gzip stream is damaged or the disk fails.
+  int64_t read(std::byte* to, int64_t bytes);
+  // The same, but fewer is an Error: "images.idx: truncated at byte 16: 4 more bytes expected for the
+  // extents".
+  void read_exactly(std::byte* to, int64_t bytes, std::string_view what);
+  // Error unless `bytes` more can be there at all, so that nothing is allocated because of a wrong header.
+  void expect(int64_t bytes, std::string_view what) const;
+  void expect_end();  // Error if there are more bytes
+  std::vector<std::byte> rest();
+
+  int64_t offset() const { return offset_; }  // of the next byte, after decompression
+  const std::string& name() const { return name_; }
+
+ private:
+  [[noreturn]] void truncated(int64_t at, int64_t bytes, std::string_view what) const;
+
+  std::string name_;
+  void* stream_ = nullptr;
+  int64_t offset_ = 0;
+  int64_t most_ = 0;  // no more bytes than this can be in the file
+};
+
+// All bytes of a file as they are, also of a gzip file.
+std::vector<std::byte> read_file(const std::filesystem::path& path);
+
+// The parts, one after the other, become the file: written to a temporary beside it, synced, renamed over it,
+// and the folder synced. Error if the folder or an existing file is not writable; the old file is then
+// intact.
+void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts);
+
+}  // namespace tenon
