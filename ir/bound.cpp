@@ -7,8 +7,6 @@
 namespace tenon {
 namespace {
 
-constexpr double undecided = std::numeric_limits<double>::infinity();
-
 double distance(double a, double b) {
   if (a == b || (std::isnan(a) && std::isnan(b))) return 0;
   double d = std::fabs(a - b);
@@ -35,8 +33,17 @@ double corners(const ScalarFunction& function, const double* x, const double* e,
 
 bool rounds(Scalar::Function function) {
   switch (function) {
-    case Scalar::neg: case Scalar::abs: case Scalar::sign: case Scalar::max: case Scalar::min: case Scalar::floor:
-    case Scalar::ceil: case Scalar::round: case Scalar::select: case Scalar::load: case Scalar::constant: return false;
+    case Scalar::neg:
+    case Scalar::abs:
+    case Scalar::sign:
+    case Scalar::max:
+    case Scalar::min:
+    case Scalar::floor:
+    case Scalar::ceil:
+    case Scalar::round:
+    case Scalar::select:
+    case Scalar::load:
+    case Scalar::constant: return false;
     default: return true;
   }
 }
@@ -66,7 +73,8 @@ double float_bound(Scalar::Function function, DType dtype, const double* x, cons
       bound = std::min(e[0], 2.0);
     else if (function == Scalar::div && std::fabs(x[1]) <= e[1])
       bound = undecided;
-    else if (function == Scalar::mod && corners(tenon::function(Scalar::floordiv), x, e, std::floor(x[0] / x[1])) != 0)
+    else if (function == Scalar::mod &&
+             corners(tenon::function(Scalar::floordiv), x, e, std::floor(x[0] / x[1])) != 0)
       bound = undecided;
     else
       bound = corners(row, x, e, result);
@@ -76,11 +84,38 @@ double float_bound(Scalar::Function function, DType dtype, const double* x, cons
 
 double decided(Scalar::Function function, const double* x, const double* e) {
   if (function == Scalar::is_finite)
-    return std::isinf(e[0]) || (e[0] != 0 && std::isfinite(x[0]) && std::fabs(x[0]) + e[0] > FLT_MAX) ? undecided : 0;
+    return std::isinf(e[0]) || (e[0] != 0 && std::isfinite(x[0]) && std::fabs(x[0]) + e[0] > FLT_MAX)
+               ? undecided
+               : 0;
   double slack = e[0] + e[1];
   if (slack == 0) return 0;
   if (std::isinf(slack)) return undecided;
   return std::isnan(x[0]) || std::isnan(x[1]) || std::fabs(x[0] - x[1]) > slack ? 0 : undecided;
+}
+
+double integer_bound(Scalar::Function function, const int64_t* x, const double* e, int arity) {
+  double sum = 0;
+  for (int i = 0; i < arity; ++i) sum += e[i];
+  if (sum == 0) return 0;
+  switch (function) {
+    case Scalar::add:
+    case Scalar::sub:
+    case Scalar::neg:
+    case Scalar::abs:
+    case Scalar::logical_not: return sum;
+    case Scalar::max:
+    case Scalar::min: return std::max(e[0], e[1]);
+    case Scalar::logical_and: return (e[0] == 0 && !x[0]) || (e[1] == 0 && !x[1]) ? 0 : undecided;
+    case Scalar::logical_or: return (e[0] == 0 && x[0]) || (e[1] == 0 && x[1]) ? 0 : undecided;
+    case Scalar::eq:
+    case Scalar::ne:
+    case Scalar::lt:
+    case Scalar::le: {
+      double values[] = {static_cast<double>(x[0]), static_cast<double>(x[1])};
+      return decided(function, values, e);
+    }
+    default: return undecided;
+  }
 }
 
 }  // namespace tenon

@@ -46,19 +46,19 @@ ReferenceArray run_leaf(const Node& node, const Leaf& leaf, int64_t n) {
   const ReferenceArray* array = leaf(name);
   if (!array) fail(line_of(node), "evaluate: {} '{}' is not bound", node.op->name, name);
   if (array->type != concrete(node.type, n))
-    fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name, concrete(node.type, n).str(),
-         array->type.str());
+    fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name,
+         concrete(node.type, n).str(), array->type.str());
   return *array;
 }
 
 ReferenceArray run_node(const Body& body, const Node& node, std::span<const ReferenceArray* const> operands,
                         const Leaf& leaf, int64_t n, Arithmetic arithmetic) {
   if (!node.op->compute && !node.op->expand) return run_leaf(node, leaf, n);
-  Application application{.op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
+  Application application{
+      .op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
   application.result = node.type;
-  if (node.op->compute)
-    return interpret(node.op->compute(application), application, operands, n, arithmetic);
+  if (node.op->compute) return interpret(node.op->compute(application), application, operands, n, arithmetic);
 
   Graph scratch;
   scratch.body().sizes = body.sizes;
@@ -133,13 +133,15 @@ Literal ReferenceArray::literal() const {
 }
 
 double ReferenceArray::at(int64_t i) const {
-  return is_float(type.dtype) ? real[static_cast<size_t>(i)] : static_cast<double>(whole[static_cast<size_t>(i)]);
+  return is_float(type.dtype) ? real[static_cast<size_t>(i)]
+                              : static_cast<double>(whole[static_cast<size_t>(i)]);
 }
 
-std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted, const Bindings& bindings,
-                                     int64_t n, Arithmetic arithmetic) {
+std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted,
+                                     const Bindings& bindings, int64_t n, Arithmetic arithmetic) {
   for (const auto& [size, maximum] : body.sizes)
-    if (n < 1 || n > maximum) throw Error(fmt::format("evaluate: {} is {}, it must be 1 to {}", size, n, maximum));
+    if (n < 1 || n > maximum)
+      throw Error(fmt::format("evaluate: {} is {}, it must be 1 to {}", size, n, maximum));
   auto leaf = [&](const std::string& name) {
     auto found = bindings.find(name);
     return found == bindings.end() ? nullptr : &found->second;
@@ -168,7 +170,8 @@ EntryResult evaluate_entry(const Body& body, std::string_view name, const Bindin
     if (auto bound = bindings.find(key); bound != bindings.end()) result.states.insert(*bound);
   }
   for (const auto& [state, id] : entry->updates)
-    result.states.insert_or_assign(body.node(state).attributes.get<std::string>("name"), std::move(values[next++]));
+    result.states.insert_or_assign(body.node(state).attributes.get<std::string>("name"),
+                                   std::move(values[next++]));
   return result;
 }
 
@@ -181,12 +184,14 @@ Bindings evaluate_initial(const Body& body, int64_t seed, Arithmetic arithmetic)
   int64_t n = body.sizes.empty() ? 1 : body.sizes.begin()->second;
   auto values = evaluate(body, wanted, result, n, arithmetic);
   for (size_t i = 0; i < wanted.size(); ++i)
-    result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"), std::move(values[i]));
+    result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"),
+                            std::move(values[i]));
   return result;
 }
 
 Comparison compare(const ReferenceArray& expected, std::span<const std::byte> actual, double slack) {
-  check(static_cast<int64_t>(actual.size()) == expected.type.bytes(1), "both sides of a comparison have one type");
+  check(static_cast<int64_t>(actual.size()) == expected.type.bytes(1),
+        "both sides of a comparison have one type");
   Comparison result;
   DType dtype = expected.type.dtype;
   result.elements = expected.elements();
@@ -202,8 +207,9 @@ Comparison compare(const ReferenceArray& expected, std::span<const std::byte> ac
       a = real_at(dtype, actual, at);
       bool same = a == e || (std::isnan(a) && std::isnan(e));
       double difference = std::fabs(a - e);
-      ratio = same ? 0 : std::isfinite(difference) && bound > 0 ? difference / bound
-                                                                : std::numeric_limits<double>::infinity();
+      ratio = same                                     ? 0
+              : std::isfinite(difference) && bound > 0 ? difference / bound
+                                                       : std::numeric_limits<double>::infinity();
     } else {
       a = static_cast<double>(whole_at(dtype, actual, at));
       ratio = whole_at(dtype, actual, at) == expected.whole[at] ? 0 : std::numeric_limits<double>::infinity();

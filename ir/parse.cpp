@@ -1,6 +1,6 @@
-// Text -> graph. Every byte is hostile: the reader never looks past the text, allocates no more than the text is long
-// (a constant's elements are counted as they are read), and turns every fault, of syntax or of meaning, into an
-// Error with the place. Meaning is not checked here but by append() and find_flaw().
+// Text -> graph. Every byte is hostile: the reader never looks past the text, allocates no more than the text
+// is long (a constant's elements are counted as they are read), and turns every flaw, of syntax or of
+// meaning, into an Error with the place. Meaning is not checked here but by append() and find_flaw().
 #include <algorithm>
 #include <bit>
 #include <charconv>
@@ -54,7 +54,8 @@ class Reader {
   }
   std::string_view identifier() {  // empty if there is none
     size_t start = at_;
-    while (!line_ended() && (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.')))) ++at_;
+    while (!line_ended() && (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.'))))
+      ++at_;
     return text_.substr(start, at_ - start);
   }
   std::string_view word(std::string_view what) {
@@ -109,7 +110,8 @@ class Reader {
       uint64_t bits = hexadecimal("the bits of a NaN");
       expect(")");
       T value = std::bit_cast<T>(static_cast<Bits>(bits));
-      if (bits > std::numeric_limits<Bits>::max() || !std::isnan(value)) fail_at(start, "these bits are no NaN");
+      if (bits > std::numeric_limits<Bits>::max() || !std::isnan(value))
+        fail_at(start, "these bits are no NaN");
       return value;
     }
     if (text_.substr(at_, 3) == "nan") return at_ += 3, std::numeric_limits<T>::quiet_NaN();
@@ -164,7 +166,8 @@ class Reader {
     skip_blanks();
     size_t start = at_;
     DType dtype;
-    if (!parse_dtype(identifier(), dtype)) fail_at(start, "expected an element type: f64, f32, i64, i32, u8 or bool");
+    if (!parse_dtype(identifier(), dtype))
+      fail_at(start, "expected an element type: f64, f32, i64, i32, u8 or bool");
     return dtype;
   }
   Literal literal(DType dtype, size_t start);
@@ -208,7 +211,8 @@ void Reader::fail_at(size_t at, std::string_view message) const {
   std::string shown(text_.substr(from, std::min(end, from + 120) - from));
   for (char& c : shown)
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  throw Error(fmt::format("{}:{}:{}: {}\n{}\n{:>{}}", file_, line, at - begin + 1, message, shown, '^', at - from + 1));
+  throw Error(fmt::format("{}:{}:{}: {}\n{}\n{:>{}}", file_, line, at - begin + 1, message, shown, '^',
+                          at - from + 1));
 }
 
 // Runs `action` and gives its Error the place `at`, in the stead of the line it names.
@@ -221,7 +225,8 @@ void Reader::place(size_t at, std::string_view prefix, Action action) {
     if (error.line().known()) message.remove_prefix(error.line().str().size() + 2);
     fail_at(at, message);
   } catch (const InternalError& error) {
-    fail_at(at, fmt::format("{}: an attribute is missing, of the wrong kind or out of range ({})", prefix, error.what()));
+    fail_at(at, fmt::format("{}: an attribute is missing, of the wrong kind or out of range ({})", prefix,
+                            error.what()));
   }
 }
 
@@ -238,7 +243,8 @@ Literal Reader::literal(DType dtype, size_t start) {
   if (accept('@')) {
     uint64_t hash = hexadecimal("the hash of a constant");
     auto found = literals_.find(hash);
-    if (found == literals_.end()) fail_at(start, fmt::format("no constant with the hash {:016x} was given", hash));
+    if (found == literals_.end())
+      fail_at(start, fmt::format("no constant with the hash {:016x} was given", hash));
     if (found->second.type != type || !found->second.bytes ||
         static_cast<int64_t>(found->second.bytes->size()) != type.bytes(1) || found->second.hash() != hash)
       fail_at(start, fmt::format("the constant with the hash {:016x} is another one", hash));
@@ -252,7 +258,8 @@ Literal Reader::literal(DType dtype, size_t start) {
   expect("{");
   int64_t read = 0;
   for (bool more = !accept('}'); more; ++read) {
-    if (read == count.count) fail_at(at_, fmt::format("{} has {} elements, this is one more", type.str(), read));
+    if (read == count.count)
+      fail_at(at_, fmt::format("{} has {} elements, this is one more", type.str(), read));
     skip_blanks();
     size_t place = at_;
     switch (dtype) {
@@ -270,7 +277,8 @@ Literal Reader::literal(DType dtype, size_t start) {
     more = accept(',');
     if (!more) expect("}");
   }
-  if (read != count.count) fail_at(start, fmt::format("{} has {} elements, here are {}", type.str(), count.count, read));
+  if (read != count.count)
+    fail_at(start, fmt::format("{} has {} elements, here are {}", type.str(), count.count, read));
   return {std::move(type), std::move(bytes)};
 }
 
@@ -291,7 +299,8 @@ Attribute Reader::attribute() {
   size_t end = at_;
   while (end < text_.size() && (is_digit(text_[end]) || text_[end] == '-')) ++end;
   bool whole = end >= text_.size() || (text_[end] != '.' && text_[end] != 'e' && text_[end] != 'i');
-  return whole ? Attribute(number<int64_t>("the value of an attribute")) : Attribute(floating<double, uint64_t>());
+  return whole ? Attribute(number<int64_t>("the value of an attribute"))
+               : Attribute(floating<double, uint64_t>());
 }
 
 // %7 = contract(%2, %5) spec="ik,kj->ij" : f32[n,128]
@@ -326,9 +335,8 @@ void Reader::node() {
   Type type{dtype(), {}};
   type.shape = shape();
   Value value;
-  place(op_at, op->name, [&] {
-    value = append(body_, *op, std::move(operands), std::move(attributes), Line(file_, line_));
-  });
+  place(op_at, op->name,
+        [&] { value = append(body_, *op, std::move(operands), std::move(attributes), Line(file_, line_)); });
   if (value.type() != type)
     fail_at(type_at, fmt::format("{} gives {}, not {}", op->name, value.type().str(), type.str()));
   values_.emplace(number, value);
@@ -337,6 +345,7 @@ void Reader::node() {
 
 // entry "train", then lines of outputs and updates.
 void Reader::entry() {
+  skip_blanks();
   size_t start = at_;
   std::string name = string();
   end_statement();
@@ -360,7 +369,8 @@ void Reader::entry() {
 }
 
 Graph Reader::read() {
-  if (!next_statement() || !accept_word("tenon")) fail_at(at_, "expected 'tenon 1', the version of the format");
+  if (!next_statement() || !accept_word("tenon"))
+    fail_at(at_, "expected 'tenon 1', the version of the format");
   skip_blanks();
   if (size_t at = at_; number<int64_t>("the version of the format") != 1)
     fail_at(at, "this text has another version; this library reads version 1");
@@ -392,10 +402,10 @@ Graph Reader::read() {
     }
     end_statement();
   }
-  auto fault = find_flaw(body_, true);
-  if (!fault) return std::move(graph_);
-  if (fault->node < 0) fail_at(text_.size(), fault->text);
-  fail_at(starts_[static_cast<size_t>(fault->node)], fmt::format("%{} {}", fault->node, fault->text));
+  auto flaw = find_flaw(body_, true);
+  if (!flaw) return std::move(graph_);
+  if (flaw->node < 0) fail_at(text_.size(), flaw->text);
+  fail_at(starts_[static_cast<size_t>(flaw->node)], fmt::format("%{} {}", flaw->node, flaw->text));
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 // Graph -> text, and when two graphs are the same program. Knows attributes by kind and no operation by name.
-// After: every float, string and constant stands in the text (or the literal table) so that it reads back exactly.
+// After: every float, string and constant stands in the text (or the literal table) so that it reads back
+// exactly.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -82,13 +83,15 @@ std::string comment(const Origin& origin) {
   std::string text = origin.backward ? " backward of" : "";
   if (!origin.scope.empty()) text += " " + origin.scope;
   for (const Line& line : origin.lines) text += " " + line.str();
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, '?');
   return text.empty() ? text : "   #" + text;
 }
 
 std::string text_of(const Node& node, NodeId id, const Printing& printing) {
   std::string text = fmt::format("%{} = {}(", id, node.op->name);
-  for (size_t i = 0; i < node.operands.size(); ++i) text += fmt::format("{}%{}", i ? ", " : "", node.operands[i]);
+  for (size_t i = 0; i < node.operands.size(); ++i)
+    text += fmt::format("{}%{}", i ? ", " : "", node.operands[i]);
   text += ')';
   for (const auto& [name, attribute] : node.attributes.entries)
     text += fmt::format(" {}={}", name, text_of(attribute, printing));
@@ -103,11 +106,14 @@ std::string print(const Body& body, Printing printing) {
   for (const auto& [name, maximum] : body.sizes) text += fmt::format("size {} <= {}\n", name, maximum);
   for (NodeId id = 0; id < body.size(); ++id) text += text_of(body.node(id), id, printing) + '\n';
   for (const State& state : body.states)
-    text += fmt::format("state %{} = %{}{}\n", state.node, state.initial, state.trainable ? " trainable" : "");
+    text +=
+        fmt::format("state %{} = %{}{}\n", state.node, state.initial, state.trainable ? " trainable" : "");
   for (const Entry& entry : body.entries) {
     text += fmt::format("entry {}\n", quoted(entry.name));
-    for (const auto& [name, node] : entry.outputs) text += fmt::format("  output {} = %{}\n", quoted(name), node);
-    for (const auto& [state, value] : entry.updates) text += fmt::format("  update %{} = %{}\n", state, value);
+    for (const auto& [name, node] : entry.outputs)
+      text += fmt::format("  output {} = %{}\n", quoted(name), node);
+    for (const auto& [state, value] : entry.updates)
+      text += fmt::format("  update %{} = %{}\n", state, value);
   }
   for (NodeId id : body.require_fused) text += fmt::format("require_fused %{}\n", id);
   for (NodeId id : body.allow_unreached) text += fmt::format("allow_unreached %{}\n", id);

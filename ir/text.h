@@ -1,6 +1,7 @@
 #pragma once
-// The text form of a graph, which is its file format: parse(print(g)) == g for whole programs. The grammar stands in
-// ir/README.md. Lines and scopes are comments: a parsed node carries the line of the text it was read from.
+// The text form of a graph, which is its file format: parse(print(g)) == g for whole programs. The grammar
+// stands in ir/README.md. Lines and scopes are comments: a parsed node carries the line of the text it was
+// read from.
 #include <map>
 
 #include "ir/graph.h"
@@ -11,19 +12,22 @@ namespace tenon {
 using LiteralTable = std::map<uint64_t, Literal>;
 
 struct Printing {
-  bool origins = true;               // a comment with scope and lines after each node
-  LiteralTable* literals = nullptr;  // takes the constants of more than 64 elements; null: they stand in the text
+  bool origins = true;  // a comment with scope and lines after each node
+  LiteralTable* literals =
+      nullptr;  // takes the constants of more than 64 elements; null: they stand in the text
 };
 
 // Nodes are numbered in list order, so graphs with equal lists have equal texts (without origins).
 std::string print(const Body& body, Printing printing = {});
 std::string print(const Graph& graph, Printing printing = {});
 
-// Reads a whole text. Error "file:line:column: message", with the line and a caret under the column, for any text that
-// print() could not have written from a graph that holds together (see verify.h); operations are those of find_op.
+// Reads a whole text. Error "file:line:column: message", with the line and a caret under the column, for any
+// text that print() could not have written from a graph that holds together (see verify.h); operations are
+// those of find_op.
 Graph parse(std::string_view text, std::string_view file = "<text>", const LiteralTable& literals = {});
 
-// The same program: nodes, names, streams, states, entries, marks and the size's maximum. Lines and scopes may differ.
+// The same program: nodes, names, streams, states, entries, marks and the size's maximum. Lines and scopes
+// may differ.
 bool equal(const Body& a, const Body& b);
 bool operator==(const Graph& a, const Graph& b);
 

@@ -1,4 +1,5 @@
-// The checks behind verify(). An operation's own rules are asked on a scratch graph that holds just its operands.
+// The checks behind verify(). An operation's own rules are asked on a scratch graph that holds just its
+// operands.
 #include "ir/verify.h"
 
 #include <set>
@@ -19,7 +20,8 @@ void ask(const Body& body, const Node& node, bool gradients) {
   for (Extent extent : type.shape) {
     if (extent.count < 0) application.fail("{} has a negative extent", type.str());
     if (extent.symbolic() && !body.sizes.contains(extent.size))
-      application.fail("{} has the run-time size '{}', which the graph does not declare", type.str(), extent.size);
+      application.fail("{} has the run-time size '{}', which the graph does not declare", type.str(),
+                       extent.size);
   }
   type.bytes(body.sizes.empty() ? 1 : body.sizes.begin()->second);
   if (op.compute) {
@@ -49,9 +51,11 @@ std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients
   const Node& node = body.node(id);
   for (NodeId operand : node.operands)
     if (operand < 0 || operand >= id) return fmt::format("operand %{} is not an earlier node", operand);
-  if (node.op->operands >= 0 ? static_cast<size_t>(node.op->operands) != node.operands.size() : node.operands.empty())
+  if (node.op->operands >= 0 ? static_cast<size_t>(node.op->operands) != node.operands.size()
+                             : node.operands.empty())
     return fmt::format("takes {} operands, has {}",
-                       node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more", node.operands.size());
+                       node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more",
+                       node.operands.size());
   try {
     ask(body, node, gradients);
   } catch (const Error& error) {
@@ -73,7 +77,7 @@ std::optional<Flaw> state_flaw(const Body& body) {
     if (!known.insert(state.node).second) return Flaw{state.node, "is declared as a state twice"};
     if (node.type != body.node(state.initial).type)
       return Flaw{state.node, fmt::format("is {}, its initial value is {}", node.type.str(),
-                                           body.node(state.initial).type.str())};
+                                          body.node(state.initial).type.str())};
   }
   for (NodeId id = 0; id < body.size(); ++id) {
     const Node& node = body.node(id);
@@ -92,13 +96,16 @@ std::optional<Flaw> entry_flaw(const Body& body) {
   auto node = [&](NodeId id) { return id >= 0 && id < body.size(); };
   std::set<std::string> names;
   for (const Entry& entry : body.entries) {
-    auto flaw = [&](const std::string& text) { return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)}; };
+    auto flaw = [&](const std::string& text) {
+      return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)};
+    };
     if (entry.name.empty() || entry.name == "init" || !names.insert(entry.name).second)
       return flaw("the name is empty, taken or used twice");
     std::set<std::string> outputs;
     for (const auto& [name, id] : entry.outputs) {
       if (!node(id)) return flaw(fmt::format("output '{}' is no node", name));
-      if (name.empty() || !outputs.insert(name).second) return flaw(fmt::format("output '{}' is there twice", name));
+      if (name.empty() || !outputs.insert(name).second)
+        return flaw(fmt::format("output '{}' is there twice", name));
     }
     std::set<NodeId> updated;
     for (const auto& [state, value] : entry.updates) {
@@ -106,14 +113,15 @@ std::optional<Flaw> entry_flaw(const Body& body) {
       if (!node(value)) return flaw(fmt::format("the new value of %{} is no node", state));
       if (body.node(state).type != body.node(value).type)
         return flaw(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
-                                 body.node(value).type.str()));
+                                body.node(value).type.str()));
       if (!updated.insert(state).second) return flaw(fmt::format("%{} is updated twice", state));
     }
   }
   for (NodeId id : body.require_fused)
     if (!node(id)) return Flaw{-1, fmt::format("require_fused %{}: no such node", id)};
   for (NodeId id : body.allow_unreached)
-    if (!node(id) || !body.state(id)) return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
+    if (!node(id) || !body.state(id))
+      return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
   return std::nullopt;
 }
 
@@ -129,7 +137,8 @@ std::optional<Flaw> find_flaw(const Body& body, bool gradients) {
 void verify(const Body& body) {
   auto flaw = find_flaw(body);
   if (!flaw) return;
-  std::string where = flaw->node < 0 ? "" : fmt::format(" %{} {}:", flaw->node, body.node(flaw->node).op->name);
+  std::string where =
+      flaw->node < 0 ? "" : fmt::format(" %{} {}:", flaw->node, body.node(flaw->node).op->name);
   throw InternalError(fmt::format("verify:{} {}", where, flaw->text));
 }
 

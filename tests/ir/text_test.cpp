@@ -21,7 +21,9 @@ Graph program() {
   Extent n = g.size("n", 256);
   Value x = g.input("x", u8, {n, 12});
   Value label = g.input("label", i64, {n});
-  auto small = [](Graph& graph, const Type& type) { return uniform(graph, type.dtype, type.shape) * 0.1 - 0.05; };
+  auto small = [](Graph& graph, const Type& type) {
+    return uniform(graph, type.dtype, type.shape) * 0.1 - 0.05;
+  };
   auto zero = [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); };
   Value w1, b1;
   {
@@ -38,7 +40,8 @@ Graph program() {
   g.require_fused(loss);
   g.allow_unreached(b1);
   g.entry("predict", {{"class", argmax(z)}, {"p", softmax(z)}});
-  g.entry("train", {{"loss", loss}}, {{mean_of_h, mean_of_h * 0.9 + mean(h, {0}) * 0.1}, {g.step(), g.step() + 1}});
+  g.entry("train", {{"loss", loss}},
+          {{mean_of_h, mean_of_h * 0.9 + mean(h, {0}) * 0.1}, {g.step(), g.step() + 1}});
   return g;
 }
 
@@ -66,7 +69,8 @@ TEST_CASE("the text of a small program") {
   Graph g;
   Extent n = g.size("n", 4);
   Value x = g.input("x", f32, {n, 3});
-  Value w = g.parameter("W", f32, {3, 2}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 0.1); });
+  Value w = g.parameter("W", f32, {3, 2},
+                        [](Graph& graph, const Type& type) { return full(graph.body(), type, 0.1); });
   Value y = contract(x, w, "ik,kj->ij");
   g.entry("predict", {{"y", y}}, {{w, w + w}});
   CHECK(print(g, {.origins = false}) == R"(tenon 1
@@ -172,7 +176,8 @@ TEST_CASE("blank lines, comments, carriage returns and any numbering are read") 
       "# a comment\r\n\r\ntenon 1 # version\r\n  size n<=4\r\n"
       "%70=input()name=\"x\"dtype=f32 shape=[ n , 2 ]:f32[n,2]\r\n%3 = neg( %70 ):f32[n,2]# end");
   CHECK(print(g, {.origins = false}) ==
-        "tenon 1\nsize n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n,2] : f32[n,2]\n%1 = neg(%0) : f32[n,2]\n");
+        "tenon 1\nsize n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n,2] : f32[n,2]\n%1 = neg(%0) : "
+        "f32[n,2]\n");
 }
 
 TEST_CASE("a picture names every node, scope and update") {
