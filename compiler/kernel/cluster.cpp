@@ -60,6 +60,7 @@ class Clusters {
       });
       for (size_t source : sources) try_merge(cluster_[source], cluster_[i]);
     }
+    merge_siblings();
     return cluster_;
   }
 
@@ -78,6 +79,40 @@ class Clusters {
       else
         first = i;
     }
+  }
+
+  // Row kernels with the same rows that read one value read it together: softmax and argmax of the same logits.
+  void merge_siblings() {
+    for (size_t a = 0; a < members_.size(); ++a)
+      for (size_t b = a + 1; b < members_.size(); ++b) {
+        std::optional<int64_t> rows = sibling_rows(a);
+        if (!rows || rows != sibling_rows(b) || !share_a_value(a, b)) continue;
+        std::vector<size_t> both;
+        std::merge(members_[a].begin(), members_[a].end(), members_[b].begin(), members_[b].end(),
+                   std::back_inserter(both));
+        if (common_rows(items_, both, maximum_) == rows) try_merge(a, b);
+      }
+  }
+
+  std::optional<int64_t> sibling_rows(size_t cluster) const {
+    if (members_[cluster].empty()) return {};
+    for (size_t i : members_[cluster]) {
+      const Item& item = items_.list[i];
+      if (item.contraction || item.scatter || item.check) return {};
+      for (const Store& store : item.stores)
+        if (store.storage == Storage::state) return {};
+    }
+    std::optional<int64_t> rows = common_rows(items_, members_[cluster], maximum_);
+    return rows > 0 ? rows : std::nullopt;
+  }
+
+  bool share_a_value(size_t a, size_t b) const {
+    std::set<size_t> read;
+    for (size_t i : members_[a]) read.insert(items_.list[i].needs.begin(), items_.list[i].needs.end());
+    for (size_t i : members_[b])
+      for (size_t need : items_.list[i].needs)
+        if (read.contains(need) && !items_.list[need].check) return true;
+    return false;
   }
 
   bool has_contraction(size_t cluster) const {

@@ -281,9 +281,10 @@ class Collector {
       }
     }
     if (operations > (type(id).scalar() ? 1 : cheap) && again) return true;
+    if (info.readers.size() == 1 && summed_over_rows(id) && joins_several(value)) return true;
     if (operations > cheap) return info.readers.size() > 1;
     if (type(id).scalar()) return false;
-    if (info.readers.size() <= 1) return joins_several(value) && summed_over_rows(id);
+    if (info.readers.size() <= 1) return false;
     // Reading what is stored anyway is no dearer than reading this value; storing another value for it is.
     bool dear = false;
     int arrays = 0;

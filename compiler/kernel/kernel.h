@@ -12,6 +12,7 @@
 //   k1 for i<n, j<128: acc = sum over k<784 of x[i,k] * W[k,j]
 //     h[i,j] = max(acc + b[j], 0)
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -118,6 +119,12 @@ struct KernelList {
   const char* size = nullptr;    // the run-time size and its maximum; null if there is none
   int64_t maximum = 1;
 };
+
+// The buffers in memory that a kernel reads and writes: not those in registers or private to a thread.
+struct Touched {
+  std::set<BufferId> read, written;
+};
+Touched touched_buffers(const Kernel& kernel, const KernelList& list);
 
 std::string str(const KernelList& list);
 std::string str(const Kernel& kernel, const KernelList& list);

@@ -1,5 +1,5 @@
-// Where arena buffers lie. A buffer is alive from the kernel that writes it to the last that reads it; two buffers alive
-// in one kernel never share a byte. Several orders of first-fit are tried and the smallest arena wins.
+// Where arena buffers lie. A buffer is alive from the kernel that writes it to the last that reads it, and while kernels
+// run that may overlap with these in time; two buffers alive in one kernel never share a byte. Several orders of first-fit are tried and the smallest arena wins.
 #include "compiler/kernel/place.h"
 
 #include <algorithm>
@@ -10,28 +10,20 @@ namespace {
 
 int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
-void find_lifetimes(KernelList& list) {
-  for (size_t k = 0; k < list.kernels.size(); ++k) {
-    auto touch = [&](BufferId id) {
-      Buffer& buffer = list.buffers[static_cast<size_t>(id)];
-      if (buffer.storage != Storage::arena) return;
-      if (buffer.first < 0) buffer.first = static_cast<int>(k);
-      buffer.last = static_cast<int>(k);
-    };
-    auto read = [&](const Scalar& x) {
-      visit(x, [&](const Scalar& node) {
-        if (node->function == Scalar::load) touch(node->integer);
-      });
-    };
-    const Kernel& kernel = list.kernels[k];
-    if (kernel.check) touch(kernel.check->index);
-    if (kernel.contraction) read(kernel.contraction->a), read(kernel.contraction->b);
-    for (const Statement& s : kernel.body) {
-      touch(s.buffer);
-      read(s.value);
-      for (const Scalar& index : s.index) read(index);
+// The kernels that may run at the same time as each kernel, from its first to its last: those between the same two
+// barriers, if some of them run on several threads.
+std::vector<std::pair<int, int>> concurrent_kernels(const KernelList& list) {
+  std::vector<std::pair<int, int>> result(list.kernels.size());
+  for (size_t first = 0, next; first < result.size(); first = next) {
+    next = first + 1;
+    while (next < result.size() && !list.kernels[next].barrier) ++next;
+    for (size_t k = first; k < next; ++k) {
+      bool several = list.kernels[k].threads > 1;
+      result[k] = several ? std::pair(static_cast<int>(first), static_cast<int>(next) - 1)
+                          : std::pair(static_cast<int>(k), static_cast<int>(k));
     }
   }
+  return result;
 }
 
 struct Block {
@@ -67,12 +59,26 @@ int64_t fit(std::vector<Block>& blocks, bool tightest) {
 }  // namespace
 
 void place(KernelList& list) {
-  find_lifetimes(list);
   std::vector<Block> blocks;
-  for (size_t i = 0; i < list.buffers.size(); ++i) {
-    const Buffer& buffer = list.buffers[i];
-    if (buffer.storage == Storage::arena)
-      blocks.push_back({i, aligned(buffer.type.bytes(list.maximum)), buffer.first, buffer.last});
+  std::vector<size_t> block_of(list.buffers.size(), SIZE_MAX);
+  const auto concurrent = concurrent_kernels(list);
+  for (size_t k = 0; k < list.kernels.size(); ++k) {
+    Touched touched = touched_buffers(list.kernels[k], list);
+    touched.read.merge(touched.written);
+    for (BufferId id : touched.read) {
+      const size_t i = static_cast<size_t>(id);
+      Buffer& buffer = list.buffers[i];
+      if (buffer.storage != Storage::arena) continue;
+      if (buffer.first < 0) {
+        buffer.first = static_cast<int>(k);
+        block_of[i] = blocks.size();
+        blocks.push_back({i, aligned(buffer.type.bytes(list.maximum)), concurrent[k].first, concurrent[k].second});
+      }
+      buffer.last = static_cast<int>(k);
+      Block& block = blocks[block_of[i]];
+      block.first = std::min(block.first, concurrent[k].first);
+      block.last = std::max(block.last, concurrent[k].second);
+    }
   }
   list.lower_bound = 0;
   for (size_t k = 0; k < list.kernels.size(); ++k) {

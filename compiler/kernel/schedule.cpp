@@ -138,7 +138,14 @@ class Scheduler {
                                  reason));
   }
 
-  // Of the kernels whose predecessors have run, always the one that computes the earliest value.
+  bool scalars(size_t kernel) const {
+    return std::all_of(kernels_[kernel].begin(), kernels_[kernel].end(), [&](size_t i) {
+      return items_.list[i].map() && items_.list[i].type.scalar();
+    });
+  }
+
+  // Of the kernels whose predecessors have run, first those of scalars, so that all of them share one barrier with the
+  // next large kernel; else always the one that computes the earliest value.
   std::vector<std::vector<size_t>> ordered_kernels() {
     std::vector<std::vector<size_t>> result;
     std::vector<char> done(kernels_.size());
@@ -149,7 +156,8 @@ class Scheduler {
       for (size_t k = 0; k < kernels_.size(); ++k) {
         if (done[k] || kernels_[k].empty()) continue;
         bool ready = std::all_of(after_[k].begin(), after_[k].end(), [&](size_t b) { return done[b] != 0; });
-        if (ready && (best == SIZE_MAX || kernels_[k][0] < kernels_[best][0])) best = k;
+        auto rank = [&](size_t kernel) { return std::pair(!scalars(kernel), kernels_[kernel][0]); };
+        if (ready && (best == SIZE_MAX || rank(k) < rank(best))) best = k;
       }
       check(best != SIZE_MAX, "kernels have an order");
       done[best] = 1;

@@ -3,7 +3,7 @@
 #include "compiler/kernel/tile.h"
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "compiler/kernel/affine.h"
 
@@ -25,20 +25,38 @@ class Tiler {
   Tiler(KernelList& list, const Target& target) : list_(list), target_(target) {}
 
   void run() {
-    bool crossing = false;  // something since the last barrier was written that another thread may read
-    bool first = true;
     for (Kernel& kernel : list_.kernels) {
       if (kernel.contraction) cut(kernel);
       kernel.threads = kernel.check ? 1 : threads(kernel);
-      // Before the first kernel everybody has met at the entry's start.
-      kernel.barrier = !first && (crossing || kernel.threads > 1);
-      if (kernel.barrier) crossing = false;
-      crossing = crossing || kernel.threads > 1 || kernel.check.has_value();
-      first = false;
     }
+    set_barriers();
   }
 
  private:
+  // All threads meet before a kernel that touches what another thread may have written, or may still read, since they
+  // met last. A kernel of one thread runs on the first, so two of those never wait for each other.
+  void set_barriers() {
+    std::map<BufferId, bool> written, read;  // since the last barrier; true: by several threads
+    bool checked = false;
+    for (Kernel& kernel : list_.kernels) {
+      const bool several = kernel.threads > 1;
+      const Touched touched = touched_buffers(kernel, list_);
+      auto waits = [&](const std::set<BufferId>& buffers, const std::map<BufferId, bool>& since) {
+        return std::any_of(buffers.begin(), buffers.end(), [&](BufferId id) {
+          auto it = since.find(id);
+          return it != since.end() && (it->second || several);
+        });
+      };
+      // A failed check ends the run of all threads, so they learn of it before they go on.
+      kernel.barrier = checked || waits(touched.read, written) || waits(touched.written, written) ||
+                       waits(touched.written, read);
+      if (kernel.barrier) written.clear(), read.clear();
+      for (BufferId id : touched.read) read[id] |= several;
+      for (BufferId id : touched.written) written[id] |= several;
+      checked = kernel.check.has_value();
+    }
+  }
+
   int64_t at(Extent extent) const { return extent.at(list_.maximum); }
   const Type& type(BufferId id) const { return list_.buffers[static_cast<size_t>(id)].type; }
 

@@ -3,13 +3,10 @@
 #include <string>
 
 #include "compiler/kernel/group.h"
+#include "ir/model/initializers.h"
 #include "ir/ops.h"
 
 namespace tenon {
-
-inline Initializer zeros() {
-  return [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); };
-}
 
 // The kernels of the entry without what is behind "#" (the user's lines, the choices of tile), and the notes.
 inline std::string kernels(const Graph& graph, std::string_view entry) {
