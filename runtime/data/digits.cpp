@@ -6,12 +6,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <span>
 #include <string_view>
 #include <vector>
 
 #include "ir/check.h"
+#include "runtime/data/idx.h"
 
 namespace tenon {
 namespace {
@@ -168,28 +168,17 @@ void draw_clutter(Random& random, Paper& paper) {
   }
 }
 
-void write_big_endian(std::ofstream& out, int64_t value) {
-  for (int shift = 24; shift >= 0; shift -= 8) out.put(static_cast<char>(value >> shift & 255));
-}
-
 void write_set(const std::filesystem::path& folder, const std::string& name, int64_t first, int64_t count,
                uint64_t seed) {
-  const auto open = [&](const std::string& kind, std::initializer_list<int64_t> extents) {
-    const std::filesystem::path path = folder / (name + kind);
-    std::ofstream out(path, std::ios::binary);
-    if (!out) fail({}, "write_digits: cannot write {}", path.string());
-    write_big_endian(out, 0x800 + static_cast<int64_t>(extents.size()));  // u8 elements, so many axes
-    for (const int64_t extent : extents) write_big_endian(out, extent);
-    return out;
-  };
-  std::ofstream images = open("-images-idx3-ubyte", {count, Digit::side, Digit::side});
-  std::ofstream labels = open("-labels-idx1-ubyte", {count});
+  Tensor images(u8, {count, Digit::side, Digit::side}), labels(u8, {count});
+  auto pixel = images.write<uint8_t>().begin();
   for (int64_t i = 0; i < count; ++i) {
     const Digit digit = draw_digit(seed, first + i);
-    images.write(reinterpret_cast<const char*>(digit.pixels.data()), digit.pixels.size());
-    labels.put(static_cast<char>(digit.label));
+    pixel = std::copy(digit.pixels.begin(), digit.pixels.end(), pixel);
+    labels.write<uint8_t>()[static_cast<size_t>(i)] = digit.label;
   }
-  if (!images.flush() || !labels.flush()) fail({}, "write_digits: cannot write all of {}", folder.string());
+  write_idx(folder / (name + "-images-idx3-ubyte"), images);
+  write_idx(folder / (name + "-labels-idx1-ubyte"), labels);
 }
 
 }  // namespace
