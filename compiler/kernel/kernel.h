@@ -53,12 +53,12 @@ struct Axis {
 // for axes: buffer[index] = reduction over `reduced` of value. A scatter (buffer[scatter, ...] += value, see Definition)
 // first clears the buffer. Several stores of one value are several statements.
 struct Statement {
-  std::vector<Axis> axes;      // loops inside the kernel's rows, outermost first; the last one is the vector axis
-  std::vector<Axis> reduced;
+  std::vector<Axis> axes = {};  // loops inside the kernel's rows, outermost first; the last one is the vector axis
+  std::vector<Axis> reduced = {};
   Reduction reduction = Reduction::none;
   Scalar value;
   BufferId buffer;
-  std::vector<Scalar> index;   // one per axis of the buffer; of a row buffer: per inner axis
+  std::vector<Scalar> index = {};  // one per axis of the buffer; of a row buffer: per inner axis
   bool scatter = false;        // index[0] is data: the statement adds
   NodeId node = -1;
 };

@@ -10,10 +10,13 @@
 #include <functional>
 #include <map>
 #include <span>
+#include <unordered_map>
 #include <vector>
 
 #include "compiler/kernel/kernel.h"
 #include "compiler/kernel/target.h"
+#include "compiler/native/linear.h"
+#include "runtime/program.h"
 
 namespace tenon {
 
@@ -24,7 +27,8 @@ class Emitter {
   // Creates the function `name` in the module, with the position at the end of its entry block.
   Emitter(llvm::Module& module, const std::string& name, const KernelList& list, const Kernel& kernel,
           const Target& target);
-  ~Emitter();
+  Emitter(const Emitter&) = delete;
+  Emitter& operator=(const Emitter&) = delete;
 
   const KernelList& list;
   const Kernel& kernel;
@@ -77,6 +81,9 @@ class Emitter {
   void store(BufferId buffer, std::span<const Scalar> index, llvm::Value* value);
   void store_vector(BufferId buffer, std::span<const Scalar> index, llvm::Value* value);
 
+  // The vector variable is a row axis: a row buffer holds 16 lanes per element.
+  bool row_lanes = false;
+
   // The value of a load of a tile buffer (second argument: as 16 lanes). Set by the emitter of contractions.
   std::function<llvm::Value*(const Scalar& load, bool vector)> tile;
 
@@ -85,7 +92,9 @@ class Emitter {
   // The address of buffer[index] for the bound variables.
   llvm::Value* address(BufferId buffer, std::span<const Scalar> index);
 
-  // The lanes i < count as a mask; count is an i64.
+  LinearForms& forms() { return forms_; }
+
+  // The lanes i < count as a mask, null if that is known to be all of them; count is an i64.
   llvm::Value* first_lanes(llvm::Value* count);
   llvm::Value* lane_numbers(llvm::Type* element);  // <0, 1, ..., 15>
 
@@ -94,16 +103,64 @@ class Emitter {
   void settle(std::vector<BufferId> written);
 
  private:
-  struct Level;
+  // What is open: a loop, a branch or a copy of code, with the variables bound there and the values emitted there.
+  struct Level {
+    llvm::Instruction* outside = nullptr;  // the branch into it: the code of the level around it ends before it
+    std::map<int64_t, llvm::Value*> bound;
+    std::unordered_map<const ScalarNode*, llvm::Value*> scalars, vectors;
+    int64_t vector_variable = -1;
+    llvm::Value* mask = nullptr;
+    bool settled = false;
+    std::vector<BufferId> written;  // if settled: the buffers that are not
+  };
+  // What the value of an expression depends on.
+  struct Facts {
+    Scalar expression;                // keeps the key of the table alive
+    std::vector<int64_t> variables;
+    std::vector<BufferId> reads;      // of the buffers that change while the kernel runs
+    bool reads_row = false;
+  };
+  const Facts& facts(const Scalar& x);
+  bool aliases(BufferId a, BufferId b) const;
+  size_t level(const Facts& facts) const;
+  const Level* vector_level() const;
+  bool varies(const Facts& facts) const;  // between the lanes
+  llvm::Value* value(const Scalar& x, bool wide);
+  llvm::Value* make(const Scalar& x, bool wide);
+  llvm::Value* load(const Scalar& x, bool wide);
+  llvm::Value* linear(const Linear& form, bool varying, bool wide, bool narrow);
+  llvm::Value* all(const Linear& form);
+  llvm::Value* lane_offsets(const Linear& form, const Type& type);
+  llvm::Value* element(BufferId buffer, const Linear& form);
+  void forget(BufferId stored);
+
+  LinearForms forms_;
   std::vector<Level> levels_;
   std::vector<llvm::Value*> bases_;
   std::vector<char> written_;  // by buffer: the kernel stores to these bytes
+  std::unordered_map<const ScalarNode*, Facts> facts_;
   llvm::Value* size_ = nullptr;
   int64_t scratch_bytes_ = 0;
 };
 
 // Divides [0, total) into `threads` contiguous parts, multiples of `grain` (but for the last): the part of `thread`.
 std::pair<llvm::Value*, llvm::Value*> part(Emitter& e, llvm::Value* total, int64_t grain);
+
+// for (i = begin; i < end; i += 16): body with the vector variable bound to i, first for whole vectors, then masked.
+void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body);
+
+// max or min of two values or vectors: floats propagate NaN, and -0 is less than +0.
+llvm::Value* extreme(llvm::IRBuilderBase& b, bool max, DType dtype, llvm::Value* x, llvm::Value* y);
+
+// The reduction of a statement over its one reduced axis (any other variable it uses is bound): with the lanes along
+// that axis, giving a scalar, or element after element, giving a scalar or one value per lane. Equal bits.
+llvm::Value* reduce_lanes(Emitter& e, const Statement& statement);
+llvm::Value* reduce_serial(Emitter& e, const Statement& statement, bool wide);
+
+// The function of an entry, `void(const Frame*)`, which every thread of the team enters: calls the kernels, declared by
+// name, between their barriers.
+void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
+                const std::vector<std::string>& kernels);
 
 // The body of a kernel without contraction; ends with the position at the end of an open block (no return).
 void emit_rows(Emitter& e);

@@ -1,0 +1,54 @@
+// The door of the native room: listings, several entries, and code that lives as long as somebody holds it.
+#include <doctest/doctest.h>
+
+#include "tests/compiler/native.h"
+
+using namespace tenon;
+using namespace tenon::native;
+
+namespace {
+
+KernelList adds(const std::string& entry, double number, int kernels) {
+  Sketch s;
+  s.list.entry = entry;
+  BufferId x = s.buffer(Storage::input, f32, {100}), y = s.buffer(Storage::output, f32, {100});
+  for (int k = 0; k < kernels; ++k)
+    s.kernel({}, {{.axes = {{0, 100}}, .value = s.at(k ? y : x, {i()}) + Scalar::number(f32, number), .buffer = y, .index = {i()}}});
+  return s.list;
+}
+
+}  // namespace
+
+TEST_CASE("several entries of several modules") {
+  std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
+  NativeCode code = jit(lists, Target::host(), {});
+  REQUIRE(code.entries.size() == 3);
+  for (size_t e = 0; e < 3; ++e) {
+    Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
+    NativeCode one{code.handle, {code.entries[e]}};
+    run(lists[e], one, 1, 1, true, memory);
+    CHECK(load(memory.bytes[1].data(), f32, 99).real == (e == 0 ? 6 : e == 1 ? 27 : 5));
+  }
+}
+
+TEST_CASE("listings are kept when asked for") {
+  NativeCode plain = jit({adds("train", 1, 1)}, Target::host(), {});
+  CHECK(plain.entries[0].llvm.empty());
+  CHECK(plain.entries[0].assembly.empty());
+  NativeCode code = jit({adds("train", 1, 1)}, Target::host(), {.llvm = true, .assembly = true});
+  CHECK(code.entries[0].llvm.find("<16 x float>") != std::string::npos);
+  CHECK(code.entries[0].llvm.find("fast") == std::string::npos);
+  CHECK(code.entries[0].assembly.find(Target::host().isa == Isa::sse2 ? "addps" : "vaddps") != std::string::npos);
+}
+
+TEST_CASE("the code lives as long as its handle") {
+  std::shared_ptr<const void> handle;
+  NativeCode code = jit({adds("train", 1, 1)}, Target::host(), {});
+  handle = code.handle;
+  code.handle.reset();
+  KernelList list = adds("train", 1, 1);
+  Memory memory = fill(list, 1, [](BufferId, int64_t) { return 5.0; });
+  run(list, code, 1, 1, true, memory);
+  CHECK(load(memory.bytes[1].data(), f32, 0).real == 6);
+  CHECK(handle.use_count() == 1);
+}
