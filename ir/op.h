@@ -49,6 +49,10 @@ struct Op {
 
 std::vector<Value> zero_gradient(const Pullback&);
 
+// The sum of two gradients of one value. A mask that both have stays outside: select(c, a, 0) + select(c, b, 0) is
+// select(c, a + b, 0), so that what follows is masked as well.
+Value add_gradients(const Value& a, const Value& b);
+
 // The operation with that name: the vocabulary of ops.h, then those added by register_op; null if there is none.
 const Op* find_op(std::string_view name);
 // Makes an operation defined outside the library known to the parser. Error if another one has its name.

@@ -122,7 +122,7 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
       }
       check(dx[k].type() == pullback.x[k].type(), "a gradient has the type of its operand");
       if (!gradient[operand]) reader[operand] = y.id();
-      gradient[operand] = gradient[operand] ? gradient[operand] + dx[k] : dx[k];
+      gradient[operand] = gradient[operand] ? add_gradients(gradient[operand], dx[k]) : dx[k];
     }
   }
 

@@ -165,17 +165,35 @@ bool is_zero(const Value& x) {
   return true;
 }
 
+namespace {
+
+// dy = select(condition, value, 0), or select(condition, 0, value) if not `on`.
+struct Masked {
+  Value condition, value;
+  bool on;
+};
+std::optional<Masked> masked(const Value& dy) {
+  if (&dy.op() != &select_op || is_zero(dy.operand(1)) == is_zero(dy.operand(2))) return {};
+  bool on = is_zero(dy.operand(2));
+  return Masked{dy.operand(0), dy.operand(on ? 1 : 2), on};
+}
+Value mask(const Value& condition, const Value& value, bool on) {
+  return on ? select(condition, value, 0) : select(condition, 0, value);
+}
+
+}  // namespace
+
 Value through_mask(const Value& dy, const Map& map, const Map& spread) {
-  if (&dy.op() == &select_op) {
-    Value mask = dy.operand(0), on = dy.operand(1), off = dy.operand(2);
-    if (is_zero(on) != is_zero(off)) {
-      bool keeps_on = is_zero(off);
-      Value inner = through_mask(keeps_on ? on : off, map, spread), zero = zeros_like(inner);
-      if (spread) mask = spread(mask);
-      return keeps_on ? select(mask, inner, zero) : select(mask, zero, inner);
-    }
-  }
-  return map(dy);
+  auto found = masked(dy);
+  if (!found) return map(dy);
+  return mask(spread ? spread(found->condition) : found->condition, through_mask(found->value, map, spread), found->on);
+}
+
+Value add_gradients(const Value& a, const Value& b) {
+  auto x = masked(a), y = masked(b);
+  if (x && y && x->condition == y->condition && x->on == y->on)
+    return mask(x->condition, add_gradients(x->value, y->value), x->on);
+  return a + b;
 }
 
 Value scale(const Value& dy, const Operand& factor) {
