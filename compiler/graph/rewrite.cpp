@@ -71,8 +71,10 @@ std::vector<bool> ancestors(const Body& body, std::span<const NodeId> from) {
 }
 
 void give_receipt(Body& body, Receipt receipt) {
+  auto subject = [](const Receipt& r) { return std::string_view(r.text).substr(0, r.text.find(':')); };
   for (Receipt& known : body.receipts)
-    if (known.pass == receipt.pass && known.line == receipt.line && known.done == receipt.done) {
+    if (known.pass == receipt.pass && known.line == receipt.line && known.done == receipt.done &&
+        subject(known) == subject(receipt)) {
       known = std::move(receipt);
       return;
     }

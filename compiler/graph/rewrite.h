@@ -40,7 +40,8 @@ std::vector<NodeId> roots(const Body& body);
 // Which nodes are among `from` or their ancestors.
 std::vector<bool> ancestors(const Body& body, std::span<const NodeId> from);
 
-// Adds a receipt, or puts it in the place of one that says as much about the same line.
+// Adds a receipt, or puts it in the place of one of the same pass about the same line and subject, which is
+// its text up to the colon.
 void give_receipt(Body& body, Receipt receipt);
 
 // The graph without dead nodes.
