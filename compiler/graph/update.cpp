@@ -87,7 +87,7 @@ std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const Minim
   }
   if (trained.empty()) fail(at, "minimize: no gradient reaches any parameter");
 
-  Scope scope(body, Origin{{Line(at)}, optimizer.name, true});
+  Scope scope(body, Origin{{Line(at)}, optimizer.name, false});
   clip(gradients, options, at);
   Value step = step_of(body), next_step = step + 1;
   std::vector<Update> updates;
