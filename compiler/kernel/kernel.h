@@ -97,7 +97,8 @@ struct Kernel {
   std::optional<IndexCheck> check;        // then body is empty: the kernel scans an index buffer and sets the flag
   Tile tile;                              // of a contraction; filled in by tile
   int64_t threads = 1;                    // at most so many threads share it; filled in by tile
-  bool barrier = false;                   // all threads meet before it starts; filled in by tile
+  bool barrier = false;                   // all threads meet before it starts; filled in by tile. Besides, they meet
+                                          // after the last of several checks in a row, to learn whether one failed
   std::vector<Line> lines;                // the user's lines it computes
   std::string scope;
 };

@@ -10,7 +10,6 @@
 namespace tenon {
 namespace {
 
-constexpr double grain = 20e3;               // nanoseconds of work per thread
 constexpr double flops_per_ns = 100;         // of a contraction
 constexpr double bytes_per_ns = 20;          // of everything else, from L2
 constexpr double operations_per_ns = 8;      // of elementwise arithmetic, counted as functions of one element
@@ -34,12 +33,14 @@ class Tiler {
 
  private:
   // All threads meet before a kernel that touches what another thread may have written, or may still read, since they
-  // met last. A kernel of one thread runs on the first, so two of those never wait for each other.
+  // met last. A kernel of one thread runs on the first, so two of those never wait for each other. After checks all
+  // threads meet anyway, to learn whether one failed.
   void set_barriers() {
     std::map<BufferId, bool> written, read;  // since the last barrier; true: by several threads
     bool checked = false;
     for (Kernel& kernel : list_.kernels) {
       const bool several = kernel.threads > 1;
+      if (checked && !kernel.check) written.clear(), read.clear();
       const Touched touched = touched_buffers(kernel, list_);
       auto waits = [&](const std::set<BufferId>& buffers, const std::map<BufferId, bool>& since) {
         return std::any_of(buffers.begin(), buffers.end(), [&](BufferId id) {
@@ -47,9 +48,7 @@ class Tiler {
           return it != since.end() && (it->second || several);
         });
       };
-      // A failed check ends the run of all threads, so they learn of it before they go on.
-      kernel.barrier = checked || waits(touched.read, written) || waits(touched.written, written) ||
-                       waits(touched.written, read);
+      kernel.barrier = waits(touched.read, written) || waits(touched.written, written) || waits(touched.written, read);
       if (kernel.barrier) written.clear(), read.clear();
       for (BufferId id : touched.read) read[id] |= several;
       for (BufferId id : touched.written) written[id] |= several;
@@ -139,8 +138,8 @@ class Tiler {
       parts *= ((m + kernel.tile.rows - 1) / kernel.tile.rows) * ((n + width - 1) / width);
     }
     for (const Statement& s : kernel.body) work += statement_work(s, rows);
-    int64_t worth = static_cast<int64_t>(work / grain);
-    return std::clamp<int64_t>(std::min(worth, parts), 1, std::max<int64_t>(1, target_.threads));
+    double most = std::min(work / target_.grain, static_cast<double>(std::min(parts, target_.threads)));
+    return std::max<int64_t>(1, static_cast<int64_t>(most));
   }
 
   KernelList& list_;

@@ -142,8 +142,10 @@ TEST_CASE("kernels compute what the graph means") {
     CAPTURE(seed);
     RandomEntry random(seed);
     const Body& body = random.graph.body();
-    KernelList list = group(random.graph, *body.entry("entry"), Target{});
-    tile(list, Target{});
+    Target target;
+    if (seed % 2) target.threads = 2, target.grain = 1;
+    KernelList list = group(random.graph, *body.entry("entry"), target);
+    tile(list, target);
     place(list);
     CAPTURE(str(list));
     CHECK(list.arena_bytes >= list.lower_bound);

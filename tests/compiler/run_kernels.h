@@ -1,7 +1,8 @@
 #pragma once
 // Runs placed kernels one statement at a time, in double: the obvious meaning of the loop language, for tests of what
 // the kernel room makes without any emitted code. Arena buffers live at their offsets, so a bad placement shows.
-// Parallel rows are run backwards, and statements of an epilogue element by element, as emitted code may do.
+// Parallel rows are run backwards, and statements of an epilogue element by element, as emitted code may do. Kernels of
+// two threads are shared out row by row; between two barriers the second thread runs all its part first.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -29,15 +30,17 @@ class KernelRunner {
   bool run() {
     for (const IndexCheck& check : list_.door)
       if (!in_range(check)) return false;
-    for (const Kernel& kernel : list_.kernels) {
-      kernel_ = &kernel;
-      if (kernel.check) {
-        if (!in_range(*kernel.check)) return false;
-      } else {
-        std::vector<Axis> rows = kernel.rows;
-        if (kernel.contraction) rows.push_back(kernel.contraction->m), rows.push_back(kernel.contraction->n);
-        backwards(rows, 0);
+    const std::vector<Kernel>& kernels = list_.kernels;
+    for (size_t first = 0, next; first < kernels.size(); first = next) {
+      next = first + 1;
+      if (kernels[first].check) {
+        if (!in_range(*kernels[first].check)) return false;
+        continue;
       }
+      while (next < kernels.size() && !kernels[next].barrier && !kernels[next].check) ++next;
+      for (int64_t thread : {1, 0})
+        for (size_t k = first; k < next; ++k)
+          if (kernels[k].threads > 1 || thread == 0) run_part(kernels[k], thread);
     }
     return true;
   }
@@ -123,9 +126,18 @@ class KernelRunner {
     }
   }
 
+  void run_part(const Kernel& kernel, int64_t thread) {
+    kernel_ = &kernel;
+    thread_ = thread;
+    std::vector<Axis> rows = kernel.rows;
+    if (kernel.contraction) rows.push_back(kernel.contraction->m), rows.push_back(kernel.contraction->n);
+    backwards(rows, 0);
+  }
+
   void backwards(const std::vector<Axis>& rows, size_t depth) {
     if (depth < rows.size()) {
       for (int64_t i = extent(rows[depth]); i-- > 0;) {
+        if (depth == 0 && kernel_->threads > 1 && i % 2 != thread_) continue;
         variables_[rows[depth].variable] = i;
         backwards(rows, depth + 1);
       }
@@ -225,6 +237,7 @@ class KernelRunner {
   const KernelList& list_;
   int64_t n_;
   const Kernel* kernel_ = nullptr;
+  int64_t thread_ = 0;
   std::vector<double> arena_;  // an element stands at its first byte; its other bytes are cleared
   std::vector<std::vector<double>> inputs_, states_, outputs_, constants_, own_;
   std::map<int64_t, int64_t> variables_;
