@@ -11,7 +11,7 @@ namespace {
 constexpr int64_t unroll = 4;                 // of the last k axis
 constexpr int64_t short_k = 8;                // a last k axis so short is unrolled entirely
 constexpr int64_t short_epilogue = 256;       // scalar operations a tile: beyond it a loop over the rows
-constexpr int64_t a_panel_bytes = 512 << 10;  // of the tiles that are packed together
+constexpr int64_t a_panel_bytes = 4 << 20;  // of the tiles that are packed together
 constexpr int64_t partial_bytes = 256 << 10;  // of the accumulators that wait between two blocks of k
 
 class ContractionEmitter {
