@@ -37,10 +37,11 @@ constexpr PassOrder orders[] = {
     {"fuse_loss", "expand", "an expanded softmax is no longer recognised"},
 };
 
-// `init` is an entry like the others: every state := its initial value.
+// `init` is an entry like the others: every state := its initial value. The text of an optimised graph has it already.
 Graph add_init(const Graph& graph) {
   Graph result = sweep(graph);
   Body& body = result.body();
+  if (body.entry("init")) return result;
   Entry init{"init", {}, {}};
   for (const State& state : body.states)
     if (state.initial != state.node) init.updates.emplace_back(state.node, state.initial);

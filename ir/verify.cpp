@@ -99,8 +99,7 @@ std::optional<Flaw> entry_flaw(const Body& body) {
     auto flaw = [&](const std::string& text) {
       return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)};
     };
-    if (entry.name.empty() || entry.name == "init" || !names.insert(entry.name).second)
-      return flaw("the name is empty, taken or used twice");
+    if (entry.name.empty() || !names.insert(entry.name).second) return flaw("the name is empty or used twice");
     std::set<std::string> outputs;
     for (const auto& [name, id] : entry.outputs) {
       if (!node(id)) return flaw(fmt::format("output '{}' is no node", name));

@@ -13,7 +13,7 @@ struct DenseOptions {
   // 0.1 lets rectifiers begin active (Goodfellow, Bengio, Courville 2016, section 6.3.1) and a softmax does
   // not see it, being blind to a shift of all classes. zeros() suits an output without either. Null: no bias.
   Initializer bias = constant(0.1);
-  std::string name;  // empty: "dense1", "dense2", ... in the order of creation
+  std::string name = {};  // empty: "dense1", "dense2", ... in the order of creation
 };
 
 // y = x W + b over the last axis: x [..., in], W [in, units], b [units], y [..., units]. Applying it again

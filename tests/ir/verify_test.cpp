@@ -108,7 +108,7 @@ TEST_CASE("entries and marks") {
   p.body.entries[0].updates.clear();
   CHECK(fault(p) == "");
   p.body.entries.push_back(p.body.entries[0]);
-  CHECK(fault(p) == "verify: entry 'e': the name is empty, taken or used twice");
+  CHECK(fault(p) == "verify: entry 'e': the name is empty or used twice");
   p.body.entries.pop_back();
   p.body.require_fused = {99};
   CHECK(fault(p) == "verify: require_fused %99: no such node");
