@@ -1,3 +1,6 @@
+// Loops around the inner loop: panels of columns, groups of tiles, blocks of k, and the epilogue behind them.
+// An element's chain of FMAs is never split: between blocks of k its accumulator waits in the scratch,
+// unrounded.
 #include "compiler/native/contract.h"
 
 #include <algorithm>
@@ -11,7 +14,7 @@ namespace {
 constexpr int64_t unroll = 4;                 // of the last k axis
 constexpr int64_t short_k = 8;                // a last k axis so short is unrolled entirely
 constexpr int64_t short_epilogue = 256;       // scalar operations a tile: beyond it a loop over the rows
-constexpr int64_t a_panel_bytes = 4 << 20;  // of the tiles that are packed together
+constexpr int64_t a_panel_bytes = 4 << 20;    // of the tiles that are packed together
 constexpr int64_t partial_bytes = 256 << 10;  // of the accumulators that wait between two blocks of k
 
 class ContractionEmitter {

@@ -1,3 +1,5 @@
+// Which emission a function has: a polynomial in place, a polynomial in a function of its own, or its
+// reference.
 #include "compiler/native/math.h"
 
 #include <llvm/IR/Module.h>
@@ -24,26 +26,16 @@ struct Emission {
 
 Emission emission(Scalar::Function function) {
   switch (function) {
-    case Scalar::exp:
-      return {.in_place = emit_exp};
-    case Scalar::log:
-      return {.in_place = emit_log};
-    case Scalar::tanh:
-      return {.in_place = emit_tanh};
-    case Scalar::sigmoid:
-      return {.in_place = emit_sigmoid};
-    case Scalar::expm1:
-      return {.called = emit_expm1};
-    case Scalar::log1p:
-      return {.called = emit_log1p};
-    case Scalar::erf:
-      return {.called = emit_erf};
-    case Scalar::sin:
-      return {.called = emit_sin, .bound = trigonometric_bound};
-    case Scalar::cos:
-      return {.called = emit_cos, .bound = trigonometric_bound};
-    default:
-      return {};
+    case Scalar::exp: return {.in_place = emit_exp};
+    case Scalar::log: return {.in_place = emit_log};
+    case Scalar::tanh: return {.in_place = emit_tanh};
+    case Scalar::sigmoid: return {.in_place = emit_sigmoid};
+    case Scalar::expm1: return {.called = emit_expm1};
+    case Scalar::log1p: return {.called = emit_log1p};
+    case Scalar::erf: return {.called = emit_erf};
+    case Scalar::sin: return {.called = emit_sin, .bound = trigonometric_bound};
+    case Scalar::cos: return {.called = emit_cos, .bound = trigonometric_bound};
+    default: return {};
   }
 }
 

@@ -1,3 +1,5 @@
+// Where an operand is read from, and the loops that fill its panel: 16 lanes along the axis in which its
+// loads are contiguous, in the order in which the inner loop reads them.
 #include "compiler/native/pack.h"
 
 #include <array>
