@@ -7,6 +7,8 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <fstream>
+#include <iterator>
 #include <limits>
 
 #include "ir/ops.h"
@@ -178,6 +180,16 @@ TEST_CASE("blank lines, comments, carriage returns and any numbering are read") 
   CHECK(print(g, {.origins = false}) ==
         "tenon 1\nsize n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n,2] : f32[n,2]\n%1 = neg(%0) : "
         "f32[n,2]\n");
+}
+
+TEST_CASE("the text on the room's page is one") {
+  std::ifstream file(TENON_SOURCE "/ir/README.md");
+  std::string page{std::istreambuf_iterator<char>(file), {}};
+  size_t begin = page.find("tenon 1 ");
+  REQUIRE(begin != std::string::npos);
+  Graph g = parse(page.substr(begin, page.find("```", begin) - begin), "README.md");
+  CHECK(g.body().size() == 5);
+  round_trip(g);
 }
 
 TEST_CASE("a picture names every node, scope and update") {
