@@ -27,7 +27,11 @@ llvm::Value* Emitter::linear(const Linear& form, bool varying, bool wide, bool n
     return b.CreateMul(x, wide ? splat(c) : c);
   };
   llvm::Value* sum = nullptr;
-  if (!varying && !form.constant.zero()) sum = times(integer(1), form.constant);
+  if (!varying && !form.constant.zero()) {
+    llvm::IRBuilder<>::InsertPointGuard guard(b);
+    if (levels_.size() > 1) b.SetInsertPoint(levels_[1].outside);
+    sum = times(integer(1), form.constant);
+  }
   for (auto [depth, term] : terms) {
     llvm::IRBuilder<>::InsertPointGuard guard(b);
     if (depth + 1 < levels_.size()) b.SetInsertPoint(levels_[depth + 1].outside);
@@ -143,8 +147,11 @@ void Emitter::store_vector(BufferId id, std::span<const Scalar> index, llvm::Val
       b.CreateMaskedStore(value, address, align, mask());
     else
       b.CreateAlignedStore(value, address, align);
+  } else if (varying == 0) {
+    bool one = kernel.contraction && kernel.contraction->n.extent == Extent(1);
+    check(one, "the lanes of a store go to different elements");
+    b.CreateAlignedStore(b.CreateExtractElement(value, uint64_t{0}), address, align);
   } else {
-    check(varying > 0, "the lanes of a store go to different elements");
     b.CreateMaskedScatter(value, b.CreateGEP(element_type, address, lane_offsets(form, buffer.type)), align, mask());
   }
   forget(id);
