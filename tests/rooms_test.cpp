@@ -93,7 +93,7 @@ TEST_CASE("no file or type is named by an empty word") {
   for (const char* room : {"ir", "runtime", "compiler"})
     for (const fs::path& path : sources(room)) {
       std::string name = path.stem().string();
-      for (const char* word : {"manager", "helper", "util", "common", "impl", "context"})
+      for (const char* word : {"manager", "helper", "util", "common", "_impl", "context"})
         CHECK_MESSAGE(name.find(word) == std::string::npos, path.string());
       std::istringstream lines(read(path));
       for (std::string line; std::getline(lines, line);) {
