@@ -1,7 +1,7 @@
 #pragma once
-// Sample applications of every operation, shared by the tests of all rooms: how to apply it, and the same thing as a
-// plain loop over doubles that knows nothing of compute definitions. An operation is tested by being in this table, and a
-// test fails if one is not.
+// Sample applications of every operation, shared by the tests of all rooms: how to apply it, and the same
+// thing as a plain loop over doubles that knows nothing of compute definitions. An operation is tested by
+// being in this table, and a test fails if one is not.
 #include <functional>
 #include <string>
 #include <vector>
@@ -12,7 +12,7 @@
 namespace tenon::testing {
 
 struct SampleInput {
-  Type type;  // f64 stands for the float type under test; the run-time size is "n"
+  Type type;                   // f64 stands for the float type under test; the run-time size is "n"
   std::vector<double> values;  // row-major, for n = Sample::n
   const Op* leaf = &input_op;  // or parameter_op, state_op
 };
@@ -27,9 +27,11 @@ struct Sample {
   std::vector<SampleInput> inputs;
   std::function<Value(Graph&, std::span<const Value>)> build;
   std::function<std::vector<double>(const Arrays&)> loop;
-  int orders = 2;  // how often it is differentiable at these inputs: 0 for integers, predicates, random numbers
+  int orders =
+      2;  // how often it is differentiable at these inputs: 0 for integers, predicates, random numbers
 
-  // The graph's run-time size, the inputs as leaves named x0, x1, ... with `floating` for f64, and the application.
+  // The graph's run-time size, the inputs as leaves named x0, x1, ... with `floating` for f64, and the
+  // application.
   Value apply(Graph& graph, DType floating, std::vector<Value>& leaves) const;
   Bindings bind(DType floating = f64) const;  // of the leaves, for n
 };

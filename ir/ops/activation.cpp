@@ -1,4 +1,5 @@
-// Activations, elementwise on floats. `kink` says which one-sided derivative holds at 0: left unless the user asks.
+// Activations, elementwise on floats. `kink` says which one-sided derivative holds at 0: left unless the user
+// asks.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -22,7 +23,9 @@ Value right_of_zero(const Pullback& p) {
 }
 
 Scalar zero(const Application& a) { return Scalar::number(a.result.dtype, 0); }
-Scalar call(Scalar::Function function, Scalar a, Scalar b) { return Scalar::call(function, {std::move(a), std::move(b)}); }
+Scalar call(Scalar::Function function, Scalar a, Scalar b) {
+  return Scalar::call(function, {std::move(a), std::move(b)});
+}
 
 // x for x > 0, else `below`. A NaN takes the second branch, which keeps it.
 Definition bent(const Application& a, Scalar below) {
@@ -37,7 +40,8 @@ Type with_factor(const Application& a, std::string_view name) {
 
 }  // namespace
 
-// The mask reads y where it can (y > 0 exactly where x > 0), so that x need not be kept for the backward pass.
+// The mask reads y where it can (y > 0 exactly where x > 0), so that x need not be kept for the backward
+// pass.
 constinit const Op relu_op = {
     .name = "relu",
     .operands = 1,
@@ -47,7 +51,9 @@ constinit const Op relu_op = {
           bool left = p.attributes.get<std::string>("kink") == "left";
           return Gradients{select(left ? p.y > 0 : p.x[0] >= 0, p.dy, 0)};
         },
-    .compute = [](const Application& a) { return elementwise(a, call(Scalar::max, read_operand(a, 0), zero(a))); }};
+    .compute =
+        [](const Application& a) { return elementwise(a, call(Scalar::max, read_operand(a, 0), zero(a))); },
+};
 
 constinit const Op leaky_relu_op = {
     .name = "leaky_relu",
@@ -59,10 +65,12 @@ constinit const Op leaky_relu_op = {
           return Gradients{
               through_mask(p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * slope); })};
         },
-    .compute = [](const Application& a) {
-      Scalar slope = Scalar::number(a.result.dtype, a.attributes.get<double>("slope"));
-      return bent(a, call(Scalar::mul, slope, read_operand(a, 0)));
-    }};
+    .compute =
+        [](const Application& a) {
+          Scalar slope = Scalar::number(a.result.dtype, a.attributes.get<double>("slope"));
+          return bent(a, call(Scalar::mul, slope, read_operand(a, 0)));
+        },
+};
 
 // x for x > 0, else slope * x.
 constinit const Op prelu_op = {
@@ -75,21 +83,27 @@ constinit const Op prelu_op = {
           return Gradients{through_mask(p.dy, [&](const Value& d) { return select(right, d, d * p.x[1]); }),
                            through_mask(p.dy, [&](const Value& d) { return select(right, 0, d * p.x[0]); })};
         },
-    .compute = [](const Application& a) { return bent(a, call(Scalar::mul, read_operand(a, 1), read_operand(a, 0))); }};
+    .compute =
+        [](const Application& a) {
+          return bent(a, call(Scalar::mul, read_operand(a, 1), read_operand(a, 0)));
+        },
+};
 
 constinit const Op sigmoid_op = {
     .name = "sigmoid",
     .operands = 1,
     .type = same_float,
     .gradient = [](const Pullback& p) { return Gradients{scale(p.dy, p.y * (1 - p.y))}; },
-    .compute = pointwise<Scalar::sigmoid>};
+    .compute = pointwise<Scalar::sigmoid>,
+};
 
 constinit const Op tanh_op = {
     .name = "tanh",
     .operands = 1,
     .type = same_float,
     .gradient = [](const Pullback& p) { return Gradients{scale(p.dy, 1 - p.y * p.y)}; },
-    .compute = pointwise<Scalar::tanh>};
+    .compute = pointwise<Scalar::tanh>,
+};
 
 // log(1 + e^x) = max(x, 0) + log1p(e^-|x|), which cannot overflow.
 constinit const Op softplus_op = {
@@ -97,11 +111,13 @@ constinit const Op softplus_op = {
     .operands = 1,
     .type = same_float,
     .gradient = [](const Pullback& p) { return Gradients{scale(p.dy, sigmoid(p.x[0]))}; },
-    .compute = [](const Application& a) {
-      Scalar x = read_operand(a, 0);
-      Scalar tail = Scalar::call(Scalar::exp, {-Scalar::call(Scalar::abs, {x})});
-      return elementwise(a, call(Scalar::max, x, zero(a)) + Scalar::call(Scalar::log1p, {tail}));
-    }};
+    .compute =
+        [](const Application& a) {
+          Scalar x = read_operand(a, 0);
+          Scalar tail = Scalar::call(Scalar::exp, {-Scalar::call(Scalar::abs, {x})});
+          return elementwise(a, call(Scalar::max, x, zero(a)) + Scalar::call(Scalar::log1p, {tail}));
+        },
+};
 
 namespace {
 // The normal distribution function, shared by gelu and its gradient.
@@ -119,7 +135,8 @@ constinit const Op gelu_op = {
           Value density = 0.3989422804014327 * exp(-0.5 * (x * x));
           return Gradients{scale(p.dy, normal_cdf(x) + x * density)};
         },
-    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * normal_cdf(x[0]); }};
+    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * normal_cdf(x[0]); },
+};
 
 // x * sigmoid(x).
 constinit const Op silu_op = {
@@ -131,7 +148,8 @@ constinit const Op silu_op = {
           Value s = sigmoid(p.x[0]);
           return Gradients{scale(p.dy, s * (1 + p.x[0] * (1 - s)))};
         },
-    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * sigmoid(x[0]); }};
+    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * sigmoid(x[0]); },
+};
 
 // x for x > 0, else alpha * (e^x - 1), whose derivative there is y + alpha.
 constinit const Op elu_op = {
@@ -141,16 +159,20 @@ constinit const Op elu_op = {
     .gradient =
         [](const Pullback& p) {
           double alpha = p.attributes.get<double>("alpha");
-          return Gradients{
-              through_mask(p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * (p.y + alpha)); })};
+          return Gradients{through_mask(
+              p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * (p.y + alpha)); })};
         },
-    .compute = [](const Application& a) {
-      Scalar alpha = Scalar::number(a.result.dtype, a.attributes.get<double>("alpha"));
-      return bent(a, call(Scalar::mul, alpha, Scalar::call(Scalar::expm1, {read_operand(a, 0)})));
-    }};
+    .compute =
+        [](const Application& a) {
+          Scalar alpha = Scalar::number(a.result.dtype, a.attributes.get<double>("alpha"));
+          return bent(a, call(Scalar::mul, alpha, Scalar::call(Scalar::expm1, {read_operand(a, 0)})));
+        },
+};
 
 Value relu(Operand x, Kink at_zero) { return unary(relu_op, x, kink(at_zero)); }
-Value leaky_relu(Operand x, double slope) { return unary(leaky_relu_op, x, kink(Kink::left, {{"slope", slope}})); }
+Value leaky_relu(Operand x, double slope) {
+  return unary(leaky_relu_op, x, kink(Kink::left, {{"slope", slope}}));
+}
 Value sigmoid(Operand x) { return unary(sigmoid_op, x); }
 Value tanh(Operand x) { return unary(tanh_op, x); }
 Value softplus(Operand x) { return unary(softplus_op, x); }

@@ -31,7 +31,8 @@ Type kink_zero_number(const Application& a) {
   return same_number(a);
 }
 
-// `wins`: where the first operand would give the result without regard to ties is `strict`, with them `loose`.
+// `wins`: where the first operand would give the result without regard to ties is `strict`, with them
+// `loose`.
 Gradients tied_gradient(const Pullback& p, const Value& first_or_tie, const Value& second_or_tie) {
   if (p.attributes.get<int64_t>("tie") == 0)
     return {select(first_or_tie, p.dy, 0), select(first_or_tie, 0, p.dy)};
@@ -44,25 +45,38 @@ Value tied_binary(const Op& op, const Operand& a, const Operand& b) {
 
 }  // namespace
 
-constinit const Op add_op = {.name = "add",
-                             .operands = 2,
-                             .type = same_number,
-                             .gradient = [](const Pullback& p) { return Gradients{p.dy, p.dy}; },
-                             .compute = pointwise<Scalar::add>};
+constinit const Op add_op = {
+    .name = "add",
+    .operands = 2,
+    .type = same_number,
+    .gradient =
+        [](const Pullback& p) {
+          return Gradients{p.dy, p.dy};
+        },
+    .compute = pointwise<Scalar::add>,
+};
 
 constinit const Op sub_op = {
     .name = "sub",
     .operands = 2,
     .type = same_number,
-    .gradient = [](const Pullback& p) { return Gradients{p.dy, through_mask(p.dy, [](const Value& d) { return -d; })}; },
-    .compute = pointwise<Scalar::sub>};
+    .gradient =
+        [](const Pullback& p) {
+          return Gradients{p.dy, through_mask(p.dy, [](const Value& d) { return -d; })};
+        },
+    .compute = pointwise<Scalar::sub>,
+};
 
 constinit const Op mul_op = {
     .name = "mul",
     .operands = 2,
     .type = same_number,
-    .gradient = [](const Pullback& p) { return Gradients{scale(p.dy, p.x[1]), scale(p.dy, p.x[0])}; },
-    .compute = pointwise<Scalar::mul>};
+    .gradient =
+        [](const Pullback& p) {
+          return Gradients{scale(p.dy, p.x[1]), scale(p.dy, p.x[0])};
+        },
+    .compute = pointwise<Scalar::mul>,
+};
 
 // d(a/b) = da/b - y/b db. Integers truncate toward zero.
 constinit const Op div_op = {
@@ -74,26 +88,33 @@ constinit const Op div_op = {
           return Gradients{through_mask(p.dy, [&](const Value& d) { return d / p.x[1]; }),
                            through_mask(p.dy, [&](const Value& d) { return -(d * p.y) / p.x[1]; })};
         },
-    .compute = pointwise<Scalar::div>};
+    .compute = pointwise<Scalar::div>,
+};
 
 constinit const Op neg_op = {
     .name = "neg",
     .operands = 1,
     .type = same_number,
-    .gradient = [](const Pullback& p) { return Gradients{through_mask(p.dy, [](const Value& d) { return -d; })}; },
-    .compute = pointwise<Scalar::neg>};
+    .gradient =
+        [](const Pullback& p) { return Gradients{through_mask(p.dy, [](const Value& d) { return -d; })}; },
+    .compute = pointwise<Scalar::neg>,
+};
 
-constinit const Op abs_op = {.name = "abs",
-                             .operands = 1,
-                             .type = kink_zero_number,
-                             .gradient = slope_of<[](const Value& x, const Value&) { return sign(x); }>,
-                             .compute = pointwise<Scalar::abs>};
+constinit const Op abs_op = {
+    .name = "abs",
+    .operands = 1,
+    .type = kink_zero_number,
+    .gradient = slope_of<[](const Value& x, const Value&) { return sign(x); }>,
+    .compute = pointwise<Scalar::abs>,
+};
 
-constinit const Op sign_op = {.name = "sign",
-                              .operands = 1,
-                              .type = same_number,
-                              .gradient = zero_gradient,
-                              .compute = pointwise<Scalar::sign>};
+constinit const Op sign_op = {
+    .name = "sign",
+    .operands = 1,
+    .type = same_number,
+    .gradient = zero_gradient,
+    .compute = pointwise<Scalar::sign>,
+};
 
 constinit const Op sqrt_op = {
     .name = "sqrt",
@@ -101,40 +122,51 @@ constinit const Op sqrt_op = {
     .type = same_float,
     .gradient =
         [](const Pullback& p) {
-          return Gradients{through_mask(
-              p.dy, [&](const Value& d) { return select(equal(p.x[0], 0), 0, d / (2 * p.y)); })};
+          return Gradients{
+              through_mask(p.dy, [&](const Value& d) { return select(equal(p.x[0], 0), 0, d / (2 * p.y)); })};
         },
-    .compute = pointwise<Scalar::sqrt>};
+    .compute = pointwise<Scalar::sqrt>,
+};
 
-constinit const Op rsqrt_op = {.name = "rsqrt",
-                               .operands = 1,
-                               .type = same_float,
-                               .gradient = slope_of<[](const Value& x, const Value& y) { return -0.5 * y / x; }>,
-                               .compute = [](const Application& a) {
-                                 Scalar one = Scalar::number(a.result.dtype, 1);
-                                 Scalar root = Scalar::call(Scalar::sqrt, {read_operand(a, 0)});
-                                 return elementwise(a, Scalar::call(Scalar::div, {one, root}));
-                               }};
+constinit const Op rsqrt_op = {
+    .name = "rsqrt",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value& y) { return -0.5 * y / x; }>,
+    .compute =
+        [](const Application& a) {
+          Scalar one = Scalar::number(a.result.dtype, 1);
+          Scalar root = Scalar::call(Scalar::sqrt, {read_operand(a, 0)});
+          return elementwise(a, Scalar::call(Scalar::div, {one, root}));
+        },
+};
 
-constinit const Op exp_op = {.name = "exp",
-                             .operands = 1,
-                             .type = same_float,
-                             .gradient = slope_of<[](const Value&, const Value& y) { return y; }>,
-                             .compute = pointwise<Scalar::exp>};
+constinit const Op exp_op = {
+    .name = "exp",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value&, const Value& y) { return y; }>,
+    .compute = pointwise<Scalar::exp>,
+};
 
-constinit const Op expm1_op = {.name = "expm1",
-                               .operands = 1,
-                               .type = same_float,
-                               .gradient = slope_of<[](const Value& x, const Value&) { return exp(x); }>,
-                               .compute = pointwise<Scalar::expm1>};
+constinit const Op expm1_op = {
+    .name = "expm1",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value&) { return exp(x); }>,
+    .compute = pointwise<Scalar::expm1>,
+};
 
 constinit const Op log_op = {
     .name = "log",
     .operands = 1,
     .type = same_float,
     .gradient =
-        [](const Pullback& p) { return Gradients{through_mask(p.dy, [&](const Value& d) { return d / p.x[0]; })}; },
-    .compute = pointwise<Scalar::log>};
+        [](const Pullback& p) {
+          return Gradients{through_mask(p.dy, [&](const Value& d) { return d / p.x[0]; })};
+        },
+    .compute = pointwise<Scalar::log>,
+};
 
 constinit const Op log1p_op = {
     .name = "log1p",
@@ -144,7 +176,8 @@ constinit const Op log1p_op = {
         [](const Pullback& p) {
           return Gradients{through_mask(p.dy, [&](const Value& d) { return d / (1 + p.x[0]); })};
         },
-    .compute = pointwise<Scalar::log1p>};
+    .compute = pointwise<Scalar::log1p>,
+};
 
 constinit const Op pow_op = {
     .name = "pow",
@@ -158,26 +191,33 @@ constinit const Op pow_op = {
               through_mask(p.dy, [&](const Value& d) { return select(flat, 0, d * e * pow(x, e - 1)); }),
               through_mask(p.dy, [&](const Value& d) { return select(bottom, 0, d * p.y * log(x)); })};
         },
-    .compute = pointwise<Scalar::pow>};
+    .compute = pointwise<Scalar::pow>,
+};
 
-constinit const Op sin_op = {.name = "sin",
-                             .operands = 1,
-                             .type = same_float,
-                             .gradient = slope_of<[](const Value& x, const Value&) { return cos(x); }>,
-                             .compute = pointwise<Scalar::sin>};
+constinit const Op sin_op = {
+    .name = "sin",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value&) { return cos(x); }>,
+    .compute = pointwise<Scalar::sin>,
+};
 
-constinit const Op cos_op = {.name = "cos",
-                             .operands = 1,
-                             .type = same_float,
-                             .gradient = slope_of<[](const Value& x, const Value&) { return -sin(x); }>,
-                             .compute = pointwise<Scalar::cos>};
+constinit const Op cos_op = {
+    .name = "cos",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value&) { return -sin(x); }>,
+    .compute = pointwise<Scalar::cos>,
+};
 
 constinit const Op erf_op = {
     .name = "erf",
     .operands = 1,
     .type = same_float,
-    .gradient = slope_of<[](const Value& x, const Value&) { return 2 * std::numbers::inv_sqrtpi * exp(-(x * x)); }>,
-    .compute = pointwise<Scalar::erf>};
+    .gradient =
+        slope_of<[](const Value& x, const Value&) { return 2 * std::numbers::inv_sqrtpi * exp(-(x * x)); }>,
+    .compute = pointwise<Scalar::erf>,
+};
 
 constinit const Op erfinv_op = {
     .name = "erfinv",
@@ -185,37 +225,48 @@ constinit const Op erfinv_op = {
     .type = same_float,
     .gradient =
         slope_of<[](const Value&, const Value& y) { return 0.5 / std::numbers::inv_sqrtpi * exp(y * y); }>,
-    .compute = pointwise<Scalar::erfinv>};
+    .compute = pointwise<Scalar::erfinv>,
+};
 
-constinit const Op lgamma_op = {.name = "lgamma",
-                                .operands = 1,
-                                .type = same_float,
-                                .gradient = slope_of<[](const Value& x, const Value&) { return digamma(x); }>,
-                                .compute = pointwise<Scalar::lgamma>};
+constinit const Op lgamma_op = {
+    .name = "lgamma",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value&) { return digamma(x); }>,
+    .compute = pointwise<Scalar::lgamma>,
+};
 
-constinit const Op digamma_op = {.name = "digamma",
-                                 .operands = 1,
-                                 .type = same_float,
-                                 .gradient = slope_of<[](const Value& x, const Value&) { return trigamma(x); }>,
-                                 .compute = pointwise<Scalar::digamma>};
+constinit const Op digamma_op = {
+    .name = "digamma",
+    .operands = 1,
+    .type = same_float,
+    .gradient = slope_of<[](const Value& x, const Value&) { return trigamma(x); }>,
+    .compute = pointwise<Scalar::digamma>,
+};
 
 // Its gradient, the next polygamma, is missing.
 constinit const Op trigamma_op = {
-    .name = "trigamma", .operands = 1, .type = same_float, .compute = pointwise<Scalar::trigamma>};
+    .name = "trigamma",
+    .operands = 1,
+    .type = same_float,
+    .compute = pointwise<Scalar::trigamma>,
+};
 
 constinit const Op max_op = {
     .name = "max",
     .operands = 2,
     .type = tied,
     .gradient = [](const Pullback& p) { return tied_gradient(p, p.x[1] <= p.x[0], p.x[0] <= p.x[1]); },
-    .compute = pointwise<Scalar::max>};
+    .compute = pointwise<Scalar::max>,
+};
 
 constinit const Op min_op = {
     .name = "min",
     .operands = 2,
     .type = tied,
     .gradient = [](const Pullback& p) { return tied_gradient(p, p.x[0] <= p.x[1], p.x[1] <= p.x[0]); },
-    .compute = pointwise<Scalar::min>};
+    .compute = pointwise<Scalar::min>,
+};
 
 // min(max(x, low), high): where low > high the result is high.
 constinit const Op clip_op = {
@@ -229,28 +280,36 @@ constinit const Op clip_op = {
           Value above = high <= max(x, low);
           return Gradients{select(inside, p.dy, 0), select(below, p.dy, 0), select(above, p.dy, 0)};
         },
-    .compute = [](const Application& a) {
-      Scalar raised = Scalar::call(Scalar::max, {read_operand(a, 0), read_operand(a, 1)});
-      return elementwise(a, Scalar::call(Scalar::min, {raised, read_operand(a, 2)}));
-    }};
+    .compute =
+        [](const Application& a) {
+          Scalar raised = Scalar::call(Scalar::max, {read_operand(a, 0), read_operand(a, 1)});
+          return elementwise(a, Scalar::call(Scalar::min, {raised, read_operand(a, 2)}));
+        },
+};
 
-constinit const Op floor_op = {.name = "floor",
-                               .operands = 1,
-                               .type = same_float,
-                               .gradient = zero_gradient,
-                               .compute = pointwise<Scalar::floor>};
+constinit const Op floor_op = {
+    .name = "floor",
+    .operands = 1,
+    .type = same_float,
+    .gradient = zero_gradient,
+    .compute = pointwise<Scalar::floor>,
+};
 
-constinit const Op ceil_op = {.name = "ceil",
-                              .operands = 1,
-                              .type = same_float,
-                              .gradient = zero_gradient,
-                              .compute = pointwise<Scalar::ceil>};
+constinit const Op ceil_op = {
+    .name = "ceil",
+    .operands = 1,
+    .type = same_float,
+    .gradient = zero_gradient,
+    .compute = pointwise<Scalar::ceil>,
+};
 
-constinit const Op round_op = {.name = "round",
-                               .operands = 1,
-                               .type = same_float,
-                               .gradient = zero_gradient,
-                               .compute = pointwise<Scalar::round>};
+constinit const Op round_op = {
+    .name = "round",
+    .operands = 1,
+    .type = same_float,
+    .gradient = zero_gradient,
+    .compute = pointwise<Scalar::round>,
+};
 
 Value operator+(Operand a, Operand b) { return binary(add_op, a, b); }
 Value operator-(Operand a, Operand b) { return binary(sub_op, a, b); }

@@ -21,7 +21,9 @@ void check_fits(std::string_view operation, double number, const Value& x, Line 
     case boolean: fits = number == 0 || number == 1; break;
   }
   if (!is_float(dtype)) fits = fits && number == std::trunc(number);
-  if (!fits) fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number, name(dtype), x.type().str());
+  if (!fits)
+    fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number, name(dtype),
+         x.type().str());
 }
 
 Value adopt(std::string_view operation, double number, const Value& x, Line line) {
@@ -75,7 +77,8 @@ int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank
 const std::string& word_attribute(const Application& a, std::string_view name,
                                   std::initializer_list<std::string_view> words) {
   const std::string& word = attribute<std::string>(a, name);
-  if (std::find(words.begin(), words.end(), word) == words.end()) a.fail("attribute '{}' cannot be '{}'", name, word);
+  if (std::find(words.begin(), words.end(), word) == words.end())
+    a.fail("attribute '{}' cannot be '{}'", name, word);
   return word;
 }
 
@@ -95,7 +98,9 @@ Axes normalise_axes(std::string_view operation, const Value& x, Axes axes, Line 
   return axes;
 }
 
-bool contains(const Axes& axes, int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
+bool contains(const Axes& axes, int64_t axis) {
+  return std::find(axes.begin(), axes.end(), axis) != axes.end();
+}
 
 Axes axes_but(int64_t rank, const Axes& without) {
   Axes axes;
@@ -186,7 +191,8 @@ Value mask(const Value& condition, const Value& value, bool on) {
 Value through_mask(const Value& dy, const Map& map, const Map& spread) {
   auto found = masked(dy);
   if (!found) return map(dy);
-  return mask(spread ? spread(found->condition) : found->condition, through_mask(found->value, map, spread), found->on);
+  return mask(spread ? spread(found->condition) : found->condition, through_mask(found->value, map, spread),
+              found->on);
 }
 
 Value add_gradients(const Value& a, const Value& b) {

@@ -1,6 +1,6 @@
 #pragma once
-// What the records and builders in this folder share: operands made into Values, attributes that a hostile text may
-// lack, axes, and gradient masks.
+// What the records and builders in this folder share: operands made into Values, attributes that a hostile
+// text may lack, axes, and gradient masks.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -14,7 +14,8 @@ namespace tenon {
 Line line_of(const Operand& a, const Operand& b);
 // The operand as a Value; Error "relu: needs a Value, not only numbers" for a number.
 Value value_of(std::string_view operation, const Operand& x);
-// Error "add: 0.5 is not a value of i32; the other side is i32[3]" if the number does not fit x's element type.
+// Error "add: 0.5 is not a value of i32; the other side is i32[3]" if the number does not fit x's element
+// type.
 void check_fits(std::string_view operation, double number, const Value& x, Line line);
 // A number as a Value of x's type.
 Value adopt(std::string_view operation, double number, const Value& x, Line line);
@@ -23,11 +24,13 @@ Value binary(const Op& op, Operand a, Operand b, Attributes attributes = {});
 
 Attributes attributes(std::vector<std::pair<std::string, Attribute>> entries);
 Shape list(const Axes& axes);
-// Attributes as a type rule reads them: absent or of another kind is an Error, for the text may come from anywhere.
+// Attributes as a type rule reads them: absent or of another kind is an Error, for the text may come from
+// anywhere.
 template <typename T>
 const T& attribute(const Application& a, std::string_view name) {
   const Attribute* found = a.attributes.find(name);
-  if (!found || !std::holds_alternative<T>(*found)) a.fail("attribute '{}' is missing or of another kind", name);
+  if (!found || !std::holds_alternative<T>(*found))
+    a.fail("attribute '{}' is missing or of another kind", name);
   return std::get<T>(*found);
 }
 Axes list_attribute(const Application& a, std::string_view name);
@@ -58,9 +61,10 @@ Value position(const Value& x, int64_t axis);
 // bool, in x's shape: where the position on the last axis equals index (of x's leading shape).
 Value at_index(const Value& x, const Value& index);
 
-// A pullback is a map that is linear in dy. A mask stays outside of it: for dy = select(c, d, 0) the result is
-// select(c, map(d), 0), so that 0 * inf and 0 / 0 never arise where the mask is off, at no cost where there is none, and
-// the same holds when the result is differentiated again. `spread` brings c to the result's shape if map changes shapes.
+// A pullback is a map that is linear in dy. A mask stays outside of it: for dy = select(c, d, 0) the result
+// is select(c, map(d), 0), so that 0 * inf and 0 / 0 never arise where the mask is off, at no cost where
+// there is none, and the same holds when the result is differentiated again. `spread` brings c to the
+// result's shape if map changes shapes.
 using Map = std::function<Value(const Value&)>;
 Value through_mask(const Value& dy, const Map& map, const Map& spread = {});
 Value scale(const Value& dy, const Operand& factor);  // dy * factor

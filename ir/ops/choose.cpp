@@ -1,5 +1,5 @@
-// Choosing by index. Indices are of any integer type; one outside its range is an Error of the run that names row and
-// value, and no operation here ever reads or writes there.
+// Choosing by index. Indices are of any integer type; one outside its range is an Error of the run that names
+// row and value, and no operation here ever reads or writes there.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -18,7 +18,8 @@ std::vector<Scalar> indices(int64_t begin, int64_t end) {
 }
 
 Scalar read_index(const Application& a, size_t operand, std::vector<Scalar> at) {
-  return Scalar::to(i64, Scalar::read(static_cast<int64_t>(operand), a.operand(operand).dtype, std::move(at)));
+  return Scalar::to(i64,
+                    Scalar::read(static_cast<int64_t>(operand), a.operand(operand).dtype, std::move(at)));
 }
 
 }  // namespace
@@ -31,8 +32,10 @@ constinit const Op pick_op = {
         [](const Application& a) {
           const Type &x = a.operand(0), &index = a.operand(1);
           need_index(a, index);
-          if (x.rank() != index.rank() + 1 || !std::equal(index.shape.begin(), index.shape.end(), x.shape.begin()))
-            a.fail("the index is {}, x is {}; it needs one index for each row of the last axis", index.str(), x.str());
+          if (x.rank() != index.rank() + 1 ||
+              !std::equal(index.shape.begin(), index.shape.end(), x.shape.begin()))
+            a.fail("the index is {}, x is {}; it needs one index for each row of the last axis", index.str(),
+                   x.str());
           return Type{x.dtype, index.shape};
         },
     .gradient =
@@ -40,11 +43,13 @@ constinit const Op pick_op = {
           const Value& x = p.x[0];
           return Gradients{select(at_index(x, p.x[1]), restore(p.dy, x.shape(), {x.rank() - 1}), 0), Value()};
         },
-    .compute = [](const Application& a) {
-      std::vector<Scalar> at = indices(0, a.result.rank());
-      at.push_back(read_index(a, 1, indices(0, a.result.rank())));
-      return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
-    }};
+    .compute =
+        [](const Application& a) {
+          std::vector<Scalar> at = indices(0, a.result.rank());
+          at.push_back(read_index(a, 1, indices(0, a.result.rank())));
+          return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
+        },
+};
 
 // All zeros in a row whose index is out of range.
 constinit const Op one_hot_op = {
@@ -60,11 +65,13 @@ constinit const Op one_hot_op = {
           return result;
         },
     .gradient = zero_gradient,
-    .compute = [](const Application& a) {
-      int64_t last = a.result.rank() - 1;
-      Scalar hot = Scalar::call(Scalar::eq, {read_index(a, 0, indices(0, last)), Scalar::index(last)});
-      return elementwise(a, Scalar::to(a.result.dtype, hot));
-    }};
+    .compute =
+        [](const Application& a) {
+          int64_t last = a.result.rank() - 1;
+          Scalar hot = Scalar::call(Scalar::eq, {read_index(a, 0, indices(0, last)), Scalar::index(last)});
+          return elementwise(a, Scalar::to(a.result.dtype, hot));
+        },
+};
 
 constinit const Op gather_op = {
     .name = "gather",
@@ -79,13 +86,17 @@ constinit const Op gather_op = {
           return result;
         },
     .gradient =
-        [](const Pullback& p) { return Gradients{scatter_add(p.x[1], p.dy, p.x[0].shape()[0]), Value()}; },
-    .compute = [](const Application& a) {
-      int64_t split = a.operand(1).rank();
-      std::vector<Scalar> at{read_index(a, 1, indices(0, split))};
-      for (Scalar& inner : indices(split, a.result.rank())) at.push_back(inner);
-      return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
-    }};
+        [](const Pullback& p) {
+          return Gradients{scatter_add(p.x[1], p.dy, p.x[0].shape()[0]), Value()};
+        },
+    .compute =
+        [](const Application& a) {
+          int64_t split = a.operand(1).rank();
+          std::vector<Scalar> at{read_index(a, 1, indices(0, split))};
+          for (Scalar& inner : indices(split, a.result.rank())) at.push_back(inner);
+          return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
+        },
+};
 
 // Repeated indices add up, in the order of the rows.
 constinit const Op scatter_add_op = {
@@ -99,22 +110,28 @@ constinit const Op scatter_add_op = {
           if (extent.size() != 1) a.fail("takes one extent");
           if (rows.dtype == boolean || rows.rank() < index.rank() ||
               !std::equal(index.shape.begin(), index.shape.end(), rows.shape.begin()))
-            a.fail("the index is {}, the rows are {}; it needs one index for each row of numbers", index.str(), rows.str());
+            a.fail("the index is {}, the rows are {}; it needs one index for each row of numbers",
+                   index.str(), rows.str());
           Type result{rows.dtype, extent};
           result.shape.insert(result.shape.end(), rows.shape.begin() + index.rank(), rows.shape.end());
           return result;
         },
-    .gradient = [](const Pullback& p) { return Gradients{Value(), gather(p.dy, p.x[0])}; },
-    .compute = [](const Application& a) {
-      const Type &index = a.operand(0), &rows = a.operand(1);
-      std::vector<Scalar> row = indices(a.result.rank(), a.result.rank() + index.rank()), at = row;
-      for (Scalar& inner : indices(1, a.result.rank())) at.push_back(inner);
-      return Definition{.axes = a.result.shape,
-                        .reduced = index.shape,
-                        .reduction = Reduction::sum,
-                        .body = Scalar::read(1, rows.dtype, std::move(at)),
-                        .scatter = read_index(a, 0, row)};
-    }};
+    .gradient =
+        [](const Pullback& p) {
+          return Gradients{Value(), gather(p.dy, p.x[0])};
+        },
+    .compute =
+        [](const Application& a) {
+          const Type &index = a.operand(0), &rows = a.operand(1);
+          std::vector<Scalar> row = indices(a.result.rank(), a.result.rank() + index.rank()), at = row;
+          for (Scalar& inner : indices(1, a.result.rank())) at.push_back(inner);
+          return Definition{.axes = a.result.shape,
+                            .reduced = index.shape,
+                            .reduction = Reduction::sum,
+                            .body = Scalar::read(1, rows.dtype, std::move(at)),
+                            .scatter = read_index(a, 0, row)};
+        },
+};
 
 Value pick(Operand x, Operand index) {
   Value of = value_of("pick", x);

@@ -1,5 +1,5 @@
-// Contractions in Einstein's notation: contract(a, b, "ik,kj->ij") sums over the letters that the result lacks. Each of
-// those must be in both operands, which makes every gradient a contraction again.
+// Contractions in Einstein's notation: contract(a, b, "ik,kj->ij") sums over the letters that the result
+// lacks. Each of those must be in both operands, which makes every gradient a contraction again.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -28,7 +28,8 @@ void check_letters(const Application& a, std::string_view spec, const std::strin
   for (size_t i = 0; i < letters.size(); ++i) {
     if (!((letters[i] >= 'a' && letters[i] <= 'z') || (letters[i] >= 'A' && letters[i] <= 'Z')))
       a.fail("'{}': axes are letters, not '{}'", spec, letters[i]);
-    if (letters.find(letters[i], i + 1) != letters.npos) a.fail("'{}': '{}' is twice in {}", spec, letters[i], what);
+    if (letters.find(letters[i], i + 1) != letters.npos)
+      a.fail("'{}': '{}' is twice in {}", spec, letters[i], what);
   }
 }
 
@@ -36,7 +37,8 @@ Type contract_type(const Application& a) {
   const std::string& text = attribute<std::string>(a, "spec");
   Spec spec = split(text);
   const Type &x = a.operand(0), &y = a.operand(1);
-  if (text.find("->") == text.npos || text.find(',') == text.npos) a.fail("'{}' is not of the form \"ik,kj->ij\"", text);
+  if (text.find("->") == text.npos || text.find(',') == text.npos)
+    a.fail("'{}' is not of the form \"ik,kj->ij\"", text);
   check_letters(a, text, spec.a, x.rank(), "a");
   check_letters(a, text, spec.b, y.rank(), "b");
   check_letters(a, text, spec.result, static_cast<int64_t>(spec.result.size()), "the result");
@@ -50,7 +52,8 @@ Type contract_type(const Application& a) {
       a.fail("'{}': extents of '{}' differ: a is {}, b is {}", text, spec.a[i], x.str(), y.str());
   }
   for (char letter : spec.b)
-    if (!has(spec.a, letter) && !has(spec.result, letter)) a.fail("'{}': '{}' is in b only; sum it first", text, letter);
+    if (!has(spec.a, letter) && !has(spec.result, letter))
+      a.fail("'{}': '{}' is in b only; sum it first", text, letter);
   Type result{x.dtype, {}};
   for (char letter : spec.result) {
     size_t i = spec.a.find(letter), j = spec.b.find(letter);
@@ -72,24 +75,28 @@ constinit const Op contract_op = {
           return Gradients{contract(p.dy, p.x[1], spec.result + "," + spec.b + "->" + spec.a),
                            contract(p.x[0], p.dy, spec.a + "," + spec.result + "->" + spec.b)};
         },
-    .compute = [](const Application& a) {
-      Spec spec = split(a.attributes.get<std::string>("spec"));
-      std::string letters = spec.result;
-      Definition definition{.axes = a.result.shape, .reduced = {}, .reduction = Reduction::none, .body = {}, .scatter = {}};
-      for (size_t i = 0; i < spec.a.size(); ++i) {
-        if (has(spec.result, spec.a[i])) continue;
-        letters += spec.a[i];
-        definition.reduced.push_back(a.operand(0).shape[i]);
-        definition.reduction = Reduction::sum;
-      }
-      auto read = [&](int64_t source, const std::string& axes) {
-        std::vector<Scalar> indices;
-        for (char letter : axes) indices.push_back(Scalar::index(static_cast<int64_t>(letters.find(letter))));
-        return Scalar::read(source, a.result.dtype, std::move(indices));
-      };
-      definition.body = read(0, spec.a) * read(1, spec.b);
-      return definition;
-    }};
+    .compute =
+        [](const Application& a) {
+          Spec spec = split(a.attributes.get<std::string>("spec"));
+          std::string letters = spec.result;
+          Definition definition{
+              .axes = a.result.shape, .reduced = {}, .reduction = Reduction::none, .body = {}, .scatter = {}};
+          for (size_t i = 0; i < spec.a.size(); ++i) {
+            if (has(spec.result, spec.a[i])) continue;
+            letters += spec.a[i];
+            definition.reduced.push_back(a.operand(0).shape[i]);
+            definition.reduction = Reduction::sum;
+          }
+          auto read = [&](int64_t source, const std::string& axes) {
+            std::vector<Scalar> indices;
+            for (char letter : axes)
+              indices.push_back(Scalar::index(static_cast<int64_t>(letters.find(letter))));
+            return Scalar::read(source, a.result.dtype, std::move(indices));
+          };
+          definition.body = read(0, spec.a) * read(1, spec.b);
+          return definition;
+        },
+};
 
 Value contract(Operand a, Operand b, std::string_view spec) {
   return apply(contract_op, {value_of("contract", a), value_of("contract", b)},
@@ -108,12 +115,14 @@ Value matmul(Operand a, Operand b, bool transpose_a, bool transpose_b) {
   size_t lead = x.shape().size() - 2;
   if (x.rank() != y.rank() || !std::equal(x.shape().begin(), x.shape().end() - 2, y.shape().begin()))
     complain("leading axes differ");
-  if (x.shape()[lead + (transpose_a ? 0 : 1)] != y.shape()[lead + (transpose_b ? 1 : 0)]) complain("inner extents differ");
+  if (x.shape()[lead + (transpose_a ? 0 : 1)] != y.shape()[lead + (transpose_b ? 1 : 0)])
+    complain("inner extents differ");
   if (lead > 20) complain("at most 20 leading axes");
   std::string batch;
   for (size_t i = 0; i < lead; ++i) batch += static_cast<char>('A' + i);
-  return contract(Operand(x, line), Operand(y, line),
-                  batch + (transpose_a ? "ki," : "ik,") + batch + (transpose_b ? "jk->" : "kj->") + batch + "ij");
+  return contract(
+      Operand(x, line), Operand(y, line),
+      batch + (transpose_a ? "ki," : "ik,") + batch + (transpose_b ? "jk->" : "kj->") + batch + "ij");
 }
 
 }  // namespace tenon

@@ -1,4 +1,5 @@
-// Where values come from: bindings, constants, positions and the run-time size. Builders of constants stand here too.
+// Where values come from: bindings, constants, positions and the run-time size. Builders of constants stand
+// here too.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -13,44 +14,65 @@ Type declared(const Application& a) {
 
 Value declare(Body& body, const Op& op, std::string_view name, const Type& type, Line line) {
   return append(body, op, {},
-                attributes({{"name", std::string(name)}, {"dtype", type.dtype}, {"shape", type.shape}}), line);
+                attributes({{"name", std::string(name)}, {"dtype", type.dtype}, {"shape", type.shape}}),
+                line);
 }
 
 }  // namespace
 
-constinit const Op input_op = {.name = "input", .operands = 0, .type = declared, .leaf = true};
-constinit const Op parameter_op = {.name = "parameter", .operands = 0, .type = declared, .leaf = true};
-constinit const Op state_op = {.name = "state", .operands = 0, .type = declared, .leaf = true};
+constinit const Op input_op = {
+    .name = "input",
+    .operands = 0,
+    .type = declared,
+    .leaf = true,
+};
+constinit const Op parameter_op = {
+    .name = "parameter",
+    .operands = 0,
+    .type = declared,
+    .leaf = true,
+};
+constinit const Op state_op = {
+    .name = "state",
+    .operands = 0,
+    .type = declared,
+    .leaf = true,
+};
 constinit const Op constant_op = {
     .name = "constant",
     .operands = 0,
     .type = [](const Application& a) { return attribute<Literal>(a, "value").type; },
-    .leaf = true};
+    .leaf = true,
+};
 
-constinit const Op iota_op = {.name = "iota",
-                              .operands = 0,
-                              .type =
-                                  [](const Application& a) {
-                                    const Shape& shape = attribute<Shape>(a, "shape");
-                                    axis_attribute(a, "axis", static_cast<int64_t>(shape.size()));
-                                    return Type{i64, shape};
-                                  },
-                              .gradient = zero_gradient,
-                              .compute = [](const Application& a) {
-                                return elementwise(a, Scalar::index(a.attributes.get<int64_t>("axis")));
-                              }};
+constinit const Op iota_op = {
+    .name = "iota",
+    .operands = 0,
+    .type =
+        [](const Application& a) {
+          const Shape& shape = attribute<Shape>(a, "shape");
+          axis_attribute(a, "axis", static_cast<int64_t>(shape.size()));
+          return Type{i64, shape};
+        },
+    .gradient = zero_gradient,
+    .compute =
+        [](const Application& a) { return elementwise(a, Scalar::index(a.attributes.get<int64_t>("axis"))); },
+};
 
-constinit const Op size_op = {.name = "size",
-                              .operands = 0,
-                              .type =
-                                  [](const Application& a) {
-                                    if (attribute<Shape>(a, "extent").size() != 1) a.fail("takes one extent");
-                                    return Type{i64, {}};
-                                  },
-                              .gradient = zero_gradient,
-                              .compute = [](const Application& a) {
-                                return elementwise(a, Scalar::extent(a.attributes.get<Shape>("extent")[0]));
-                              }};
+constinit const Op size_op = {
+    .name = "size",
+    .operands = 0,
+    .type =
+        [](const Application& a) {
+          if (attribute<Shape>(a, "extent").size() != 1) a.fail("takes one extent");
+          return Type{i64, {}};
+        },
+    .gradient = zero_gradient,
+    .compute =
+        [](const Application& a) {
+          return elementwise(a, Scalar::extent(a.attributes.get<Shape>("extent")[0]));
+        },
+};
 
 Value input(Body& body, std::string_view name, const Type& type, Line line) {
   return declare(body, input_op, name, type, line);

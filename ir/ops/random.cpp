@@ -1,5 +1,6 @@
-// Random numbers: pure functions of (seed, stream, step, element), so that neither threads nor other layers change them.
-// Bits are 32 per element; f32 uses the upper 24 (23 for normal), f64 all 32, which is its resolution here.
+// Random numbers: pure functions of (seed, stream, step, element), so that neither threads nor other layers
+// change them. Bits are 32 per element; f32 uses the upper 24 (23 for normal), f64 all 32, which is its
+// resolution here.
 #include <numbers>
 
 #include "ir/ops/build.h"
@@ -34,8 +35,10 @@ Value unit(std::span<const Value> key, const Attributes& attributes, const Shape
 }
 
 Value draw(const Op& op, Graph& graph, DType dtype, Shape shape, Line line) {
-  return apply(op, {graph.seed(), graph.step()},
-               attributes({{"dtype", dtype}, {"shape", std::move(shape)}, {"stream", graph.body().next_stream()}}), line);
+  return apply(
+      op, {graph.seed(), graph.step()},
+      attributes({{"dtype", dtype}, {"shape", std::move(shape)}, {"stream", graph.body().next_stream()}}),
+      line);
 }
 
 }  // namespace
@@ -49,35 +52,43 @@ constinit const Op random_bits_op = {
           return Type{i64, attribute<Shape>(a, "shape")};
         },
     .gradient = zero_gradient,
-    .compute = [](const Application& a) {
-      Scalar element = Scalar::integer(0);
-      for (int64_t i = 0; i < a.result.rank(); ++i)
-        element = element * Scalar::extent(a.result.shape[static_cast<size_t>(i)]) + Scalar::index(i);
-      Scalar stream = Scalar::integer(a.attributes.get<int64_t>("stream"));
-      return elementwise(a, Scalar::call(Scalar::philox, {read_operand(a, 0), stream, read_operand(a, 1), element}));
-    }};
+    .compute =
+        [](const Application& a) {
+          Scalar element = Scalar::integer(0);
+          for (int64_t i = 0; i < a.result.rank(); ++i)
+            element = element * Scalar::extent(a.result.shape[static_cast<size_t>(i)]) + Scalar::index(i);
+          Scalar stream = Scalar::integer(a.attributes.get<int64_t>("stream"));
+          return elementwise(
+              a, Scalar::call(Scalar::philox, {read_operand(a, 0), stream, read_operand(a, 1), element}));
+        },
+};
 
-constinit const Op uniform_op = {.name = "uniform",
-                                 .operands = 2,
-                                 .type = drawn,
-                                 .gradient = zero_gradient,
-                                 .expand = [](std::span<const Value> x, const Attributes& attributes) {
-                                   return unit(x, attributes, attributes.get<Shape>("shape"),
-                                               attributes.get<DType>("dtype"));
-                                 }};
+constinit const Op uniform_op = {
+    .name = "uniform",
+    .operands = 2,
+    .type = drawn,
+    .gradient = zero_gradient,
+    .expand =
+        [](std::span<const Value> x, const Attributes& attributes) {
+          return unit(x, attributes, attributes.get<Shape>("shape"), attributes.get<DType>("dtype"));
+        },
+};
 
-// sqrt(2) * erfinv(v) for v = (2k + 1) / 2^b - 1, which is exact, symmetric and never +-1, so that every draw is finite.
+// sqrt(2) * erfinv(v) for v = (2k + 1) / 2^b - 1, which is exact, symmetric and never +-1, so that every draw
+// is finite.
 constinit const Op normal_op = {
     .name = "normal",
     .operands = 2,
     .type = drawn,
     .gradient = zero_gradient,
-    .expand = [](std::span<const Value> x, const Attributes& attributes) {
-      DType dtype = attributes.get<DType>("dtype");
-      int bits = dtype == f32 ? 23 : 32;
-      Value odd = 2 * upper_bits(x, attributes, attributes.get<Shape>("shape"), bits) + 1;
-      return std::numbers::sqrt2 * erfinv(cast(odd, dtype) * std::exp2(-bits) - 1);
-    }};
+    .expand =
+        [](std::span<const Value> x, const Attributes& attributes) {
+          DType dtype = attributes.get<DType>("dtype");
+          int bits = dtype == f32 ? 23 : 32;
+          Value odd = 2 * upper_bits(x, attributes, attributes.get<Shape>("shape"), bits) + 1;
+          return std::numbers::sqrt2 * erfinv(cast(odd, dtype) * std::exp2(-bits) - 1);
+        },
+};
 
 // True with probability p: uniform < p, so never for p = 0 and always for p = 1.
 constinit const Op bernoulli_op = {
@@ -86,13 +97,16 @@ constinit const Op bernoulli_op = {
     .type =
         [](const Application& a) {
           need_keys(a, 1);
-          if (!is_float(a.operand(0).dtype)) a.fail("the probability is {}; it must be f32 or f64", a.operand(0).str());
+          if (!is_float(a.operand(0).dtype))
+            a.fail("the probability is {}; it must be f32 or f64", a.operand(0).str());
           return Type{boolean, a.operand(0).shape};
         },
     .gradient = zero_gradient,
-    .expand = [](std::span<const Value> x, const Attributes& attributes) {
-      return unit(x.subspan(1), attributes, x[0].shape(), x[0].dtype()) < x[0];
-    }};
+    .expand =
+        [](std::span<const Value> x, const Attributes& attributes) {
+          return unit(x.subspan(1), attributes, x[0].shape(), x[0].dtype()) < x[0];
+        },
+};
 
 Value random_bits(Operand seed, Operand step, Shape shape, int64_t stream) {
   return apply(random_bits_op, {value_of("random_bits", seed), value_of("random_bits", step)},
@@ -107,7 +121,8 @@ Value normal(Graph& graph, DType dtype, Shape shape, std::source_location at) {
 Value bernoulli(Graph& graph, Operand p, Shape shape, std::source_location at) {
   Body& body = graph.body();
   Value probability = p.value ? broadcast_to(p, shape) : full(body, {f32, shape}, p.number, at);
-  return apply(bernoulli_op, {probability, graph.seed(), graph.step()}, attributes({{"stream", body.next_stream()}}), at);
+  return apply(bernoulli_op, {probability, graph.seed(), graph.step()},
+               attributes({{"stream", body.next_stream()}}), at);
 }
 
 Value dropout(Graph& graph, Operand x, double rate) {

@@ -1,5 +1,6 @@
-// Reductions: the reduced axes disappear. Over nothing: sum 0, prod 1, mean NaN, reduce_max -inf, reduce_min +inf (or the
-// ends of the integer type), argmax 0. A NaN anywhere makes sum, prod, max and min NaN; argmax gives the first NaN.
+// Reductions: the reduced axes disappear. Over nothing: sum 0, prod 1, mean NaN, reduce_max -inf, reduce_min
+// +inf (or the ends of the integer type), argmax 0. A NaN anywhere makes sum, prod, max and min NaN; argmax
+// gives the first NaN.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -18,7 +19,8 @@ Type reduced_type(const Application& a) {
 
 Definition reduce(const Application& a, const Axes& axes, Reduction reduction) {
   const Type& x = a.operand(0);
-  Definition definition{.axes = a.result.shape, .reduced = {}, .reduction = reduction, .body = {}, .scatter = {}};
+  Definition definition{
+      .axes = a.result.shape, .reduced = {}, .reduction = reduction, .body = {}, .scatter = {}};
   std::vector<Scalar> indices;
   int64_t kept = 0;
   for (int64_t axis = 0; axis < x.rank(); ++axis) {
@@ -44,7 +46,9 @@ Value reduction(const Op& op, const Operand& x, Axes axes) {
   return unary(op, x, attributes({{"axes", list(normalise_axes(op.name, of, std::move(axes), x.line))}}));
 }
 
-Value restored(const Pullback& p, const Value& d) { return restore(d, p.x[0].shape(), p.attributes.axes("axes")); }
+Value restored(const Pullback& p, const Value& d) {
+  return restore(d, p.x[0].shape(), p.attributes.axes("axes"));
+}
 
 // dy where x has its first extremum over the reduced axes in row-major order, 0 elsewhere.
 Gradients to_first(const Pullback& p, bool minimum) {
@@ -80,7 +84,8 @@ constinit const Op sum_op = {
           auto back = [&](const Value& d) { return restored(p, d); };
           return Gradients{through_mask(p.dy, back, back)};
         },
-    .compute = reduce_axes<Reduction::sum>};
+    .compute = reduce_axes<Reduction::sum>,
+};
 
 constinit const Op mean_op = {
     .name = "mean",
@@ -93,16 +98,21 @@ constinit const Op mean_op = {
     .gradient =
         [](const Pullback& p) {
           auto back = [&](const Value& d) { return restored(p, d); };
-          auto share = [&](const Value& d) { return restored(p, over_count(d, p.x[0], p.attributes.axes("axes"))); };
+          auto share = [&](const Value& d) {
+            return restored(p, over_count(d, p.x[0], p.attributes.axes("axes")));
+          };
           return Gradients{through_mask(p.dy, share, back)};
         },
-    .expand = [](std::span<const Value> x, const Attributes& attributes) {
-      Axes axes = attributes.axes("axes");
-      return over_count(apply(sum_op, {x[0]}, attributes), x[0], axes);
-    }};
+    .expand =
+        [](std::span<const Value> x, const Attributes& attributes) {
+          Axes axes = attributes.axes("axes");
+          return over_count(apply(sum_op, {x[0]}, attributes), x[0], axes);
+        },
+};
 
-// Each element's gradient is the product of the others, multiplied out (n^2 products) so that zeros are right at every
-// order, where dy * y / x would be 0 / 0. Over the run-time size, where n^2 is no extent, that is an Error.
+// Each element's gradient is the product of the others, multiplied out (n^2 products) so that zeros are right
+// at every order, where dy * y / x would be 0 / 0. Over the run-time size, where n^2 is no extent, that is an
+// Error.
 constinit const Op prod_op = {
     .name = "prod",
     .operands = 1,
@@ -119,22 +129,28 @@ constinit const Op prod_op = {
             fail(p.y.line(), "prod: has no gradient over the run-time size, of {}", x.type().str());
           square.push_back(square.back());
           Value pairs = restore(flat, square, {last});
-          Value others = prod(select(equal(position(pairs, last), position(pairs, last + 1)), 1, pairs), {last + 1});
+          Value others =
+              prod(select(equal(position(pairs, last), position(pairs, last + 1)), 1, pairs), {last + 1});
           return Gradients{scale(restored(p, p.dy), unflatten_axes(others, x.shape(), axes))};
         },
-    .compute = reduce_axes<Reduction::product>};
+    .compute = reduce_axes<Reduction::product>,
+};
 
-constinit const Op reduce_max_op = {.name = "reduce_max",
-                                    .operands = 1,
-                                    .type = reduced_type,
-                                    .gradient = [](const Pullback& p) { return to_first(p, false); },
-                                    .compute = reduce_axes<Reduction::max>};
+constinit const Op reduce_max_op = {
+    .name = "reduce_max",
+    .operands = 1,
+    .type = reduced_type,
+    .gradient = [](const Pullback& p) { return to_first(p, false); },
+    .compute = reduce_axes<Reduction::max>,
+};
 
-constinit const Op reduce_min_op = {.name = "reduce_min",
-                                    .operands = 1,
-                                    .type = reduced_type,
-                                    .gradient = [](const Pullback& p) { return to_first(p, true); },
-                                    .compute = reduce_axes<Reduction::min>};
+constinit const Op reduce_min_op = {
+    .name = "reduce_min",
+    .operands = 1,
+    .type = reduced_type,
+    .gradient = [](const Pullback& p) { return to_first(p, true); },
+    .compute = reduce_axes<Reduction::min>,
+};
 
 constinit const Op argmax_op = {
     .name = "argmax",
@@ -149,7 +165,11 @@ constinit const Op argmax_op = {
           return result;
         },
     .gradient = zero_gradient,
-    .compute = [](const Application& a) { return reduce(a, {a.attributes.get<int64_t>("axis")}, Reduction::argmax); }};
+    .compute =
+        [](const Application& a) {
+          return reduce(a, {a.attributes.get<int64_t>("axis")}, Reduction::argmax);
+        },
+};
 
 Value sum(Operand x, Axes axes) { return reduction(sum_op, x, std::move(axes)); }
 Value mean(Operand x, Axes axes) { return reduction(mean_op, x, std::move(axes)); }

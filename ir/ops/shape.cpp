@@ -1,5 +1,5 @@
-// Views: the same elements under other indices. Only concat and pad have elements of more than one origin. Cutting or
-// joining along the run-time size is an error, because a type has extents c or c*n only.
+// Views: the same elements under other indices. Only concat and pad have elements of more than one origin.
+// Cutting or joining along the run-time size is an error, because a type has extents c or c*n only.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -24,27 +24,26 @@ void need_constant(const Application& a, const Type& type, int64_t axis) {
   if (extent.symbolic()) a.fail("axis {} of {} is the run-time size {}", axis, type.str(), extent.str());
 }
 
-// Splits two shapes of equal element count into the finest runs of axes with equal products, so that an index outside
-// of a changed run stays as it is. Each entry holds the ends of a run in both shapes.
+// Splits two shapes of equal element count into the finest runs of axes with equal products, so that an index
+// outside of a changed run stays as it is. Each entry holds the ends of a run in both shapes.
 std::vector<std::pair<size_t, size_t>> matching_runs(const Shape& from, const Shape& to) {
+  const std::pair whole(from.size(), to.size());
   std::vector<std::pair<size_t, size_t>> ends;
   size_t i = 0, j = 0;
   while (i < from.size() && j < to.size()) {
     Extent a = from[i++], b = to[j++];
     while (a != b) {
-      bool extend_a = a.symbolic() != b.symbolic() ? b.symbolic() : a.count < b.count;
-      if (extend_a ? i < from.size() : j >= to.size()) {
-        if (i == from.size()) return {{from.size(), to.size()}};
+      bool a_is_less = a.symbolic() == b.symbolic() ? a.count < b.count : b.symbolic();
+      if (a_is_less ? i == from.size() : j == to.size()) return {whole};  // there are no elements
+      if (a_is_less)
         a = a * from[i++];
-      } else {
-        if (j == to.size()) return {{from.size(), to.size()}};
+      else
         b = b * to[j++];
-      }
     }
     ends.emplace_back(i, j);
   }
-  if (ends.empty()) return {{from.size(), to.size()}};
-  ends.back() = i < from.size() || j < to.size() ? std::pair(from.size(), to.size()) : ends.back();
+  if (ends.empty()) return {whole};
+  ends.back() = whole;  // extents of 1 may be left over
   return ends;
 }
 
@@ -60,30 +59,34 @@ constinit const Op reshape_op = {
           for (Extent extent : result.shape)
             if (extent.count < 0) a.fail("extent {} is negative", extent.count);
           if (result.elements() != x.elements())
-            a.fail("{} has {} elements, {} has {}", x.str(), x.elements().str(), result.str(), result.elements().str());
+            a.fail("{} has {} elements, {} has {}", x.str(), x.elements().str(), result.str(),
+                   result.elements().str());
           return result;
         },
     .gradient =
         [](const Pullback& p) {
           return view_gradient(p, [&](const Value& d) { return reshape(d, p.x[0].shape()); });
         },
-    .compute = [](const Application& a) {
-      const Shape &from = a.operand(0).shape, &to = a.result.shape;
-      std::vector<Scalar> indices;
-      size_t i = 0, j = 0;
-      for (auto [from_end, to_end] : matching_runs(from, to)) {
-        Scalar flat = Scalar::integer(0);
-        for (; j < to_end; ++j) flat = flat * Scalar::extent(to[j]) + Scalar::index(static_cast<int64_t>(j));
-        size_t begin = i;
-        for (; i < from_end; ++i) {
-          Extent inner = elements(Shape(from.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                                        from.begin() + static_cast<std::ptrdiff_t>(from_end)));
-          Scalar index = floordiv(flat, Scalar::extent(inner));
-          indices.push_back(i == begin ? index : mod(index, Scalar::extent(from[i])));
-        }
-      }
-      return view(a, std::move(indices));
-    }};
+    .compute =
+        [](const Application& a) {
+          const Shape &from = a.operand(0).shape, &to = a.result.shape;
+          std::vector<Scalar> indices;
+          size_t i = 0, j = 0;
+          for (auto [from_end, to_end] : matching_runs(from, to)) {
+            Scalar flat = Scalar::integer(0);
+            for (; j < to_end; ++j)
+              flat = flat * Scalar::extent(to[j]) + Scalar::index(static_cast<int64_t>(j));
+            size_t begin = i;
+            for (; i < from_end; ++i) {
+              Extent inner = elements(Shape(from.begin() + static_cast<std::ptrdiff_t>(i) + 1,
+                                            from.begin() + static_cast<std::ptrdiff_t>(from_end)));
+              Scalar index = floordiv(flat, Scalar::extent(inner));
+              indices.push_back(i == begin ? index : mod(index, Scalar::extent(from[i])));
+            }
+          }
+          return view(a, std::move(indices));
+        },
+};
 
 constinit const Op transpose_op = {
     .name = "transpose",
@@ -105,13 +108,15 @@ constinit const Op transpose_op = {
             inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
           return view_gradient(p, [&](const Value& d) { return transpose(d, inverse); });
         },
-    .compute = [](const Application& a) {
-      Axes permutation = a.attributes.axes("permutation");
-      std::vector<Scalar> indices(permutation.size());
-      for (size_t i = 0; i < indices.size(); ++i)
-        indices[static_cast<size_t>(permutation[i])] = Scalar::index(static_cast<int64_t>(i));
-      return view(a, std::move(indices));
-    }};
+    .compute =
+        [](const Application& a) {
+          Axes permutation = a.attributes.axes("permutation");
+          std::vector<Scalar> indices(permutation.size());
+          for (size_t i = 0; i < indices.size(); ++i)
+            indices[static_cast<size_t>(permutation[i])] = Scalar::index(static_cast<int64_t>(i));
+          return view(a, std::move(indices));
+        },
+};
 
 constinit const Op broadcast_op = {
     .name = "broadcast",
@@ -133,11 +138,13 @@ constinit const Op broadcast_op = {
           Axes added = axes_but(p.y.rank(), p.attributes.axes("axes"));
           return Gradients{added.empty() ? p.dy : sum(p.dy, added)};
         },
-    .compute = [](const Application& a) {
-      std::vector<Scalar> indices;
-      for (int64_t axis : a.attributes.axes("axes")) indices.push_back(Scalar::index(axis));
-      return view(a, std::move(indices));
-    }};
+    .compute =
+        [](const Application& a) {
+          std::vector<Scalar> indices;
+          for (int64_t axis : a.attributes.axes("axes")) indices.push_back(Scalar::index(axis));
+          return view(a, std::move(indices));
+        },
+};
 
 // Elements begin, begin + step, ... before end.
 constinit const Op slice_op = {
@@ -171,7 +178,8 @@ constinit const Op slice_op = {
               flat[at] = count * step;
               Axes none(inner.size()), behind(inner.size());
               behind[at + 1] = step - 1;
-              d = slice(reshape(pad(reshape(d, inner), none, behind), flat), axis, 0, std::min(count * step, extent - begin));
+              d = slice(reshape(pad(reshape(d, inner), none, behind), flat), axis, 0,
+                        std::min(count * step, extent - begin));
             }
             Axes low(p.x[0].shape().size()), high = low;
             low[at] = begin;
@@ -179,13 +187,15 @@ constinit const Op slice_op = {
             return pad(d, low, high);
           });
         },
-    .compute = [](const Application& a) {
-      std::vector<Scalar> indices = own_indices(a.result);
-      Scalar& index = indices[static_cast<size_t>(a.attributes.get<int64_t>("axis"))];
-      index = index * Scalar::integer(a.attributes.get<int64_t>("step")) +
-              Scalar::integer(a.attributes.get<int64_t>("begin"));
-      return view(a, std::move(indices));
-    }};
+    .compute =
+        [](const Application& a) {
+          std::vector<Scalar> indices = own_indices(a.result);
+          Scalar& index = indices[static_cast<size_t>(a.attributes.get<int64_t>("axis"))];
+          index = index * Scalar::integer(a.attributes.get<int64_t>("step")) +
+                  Scalar::integer(a.attributes.get<int64_t>("begin"));
+          return view(a, std::move(indices));
+        },
+};
 
 constinit const Op concat_op = {
     .name = "concat",
@@ -201,7 +211,8 @@ constinit const Op concat_op = {
             Type other = part;
             if (other.rank() == result.rank()) other.shape[static_cast<size_t>(axis)] = total;
             if (other != result)
-              a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(), a.operand(0).str(), axis);
+              a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(),
+                     a.operand(0).str(), axis);
             if (i > 0) total = Extent(total.count + part.shape[static_cast<size_t>(axis)].count);
           }
           return result;
@@ -219,22 +230,24 @@ constinit const Op concat_op = {
           }
           return gradients;
         },
-    .compute = [](const Application& a) {
-      if (a.operands.size() == 1) return elementwise(a, read_operand(a, 0));
-      size_t axis = static_cast<size_t>(a.attributes.get<int64_t>("axis"));
-      int64_t end = a.result.shape[axis].count;
-      Scalar body = Scalar::number(a.result.dtype, 0);
-      for (size_t i = a.operands.size(); i-- > 0;) {
-        int64_t begin = end - a.operand(i).shape[axis].count;
-        std::vector<Scalar> indices = own_indices(a.result);
-        Scalar at = indices[axis];
-        indices[axis] = at - Scalar::integer(begin);
-        body = Scalar::read_if(Scalar::integer(begin) <= at && at < Scalar::integer(end), static_cast<int64_t>(i),
-                               a.result.dtype, std::move(indices), body);
-        end = begin;
-      }
-      return elementwise(a, body);
-    }};
+    .compute =
+        [](const Application& a) {
+          if (a.operands.size() == 1) return elementwise(a, read_operand(a, 0));
+          size_t axis = static_cast<size_t>(a.attributes.get<int64_t>("axis"));
+          int64_t end = a.result.shape[axis].count;
+          Scalar body = Scalar::number(a.result.dtype, 0);
+          for (size_t i = a.operands.size(); i-- > 0;) {
+            int64_t begin = end - a.operand(i).shape[axis].count;
+            std::vector<Scalar> indices = own_indices(a.result);
+            Scalar at = indices[axis];
+            indices[axis] = at - Scalar::integer(begin);
+            body = Scalar::read_if(Scalar::integer(begin) <= at && at < Scalar::integer(end),
+                                   static_cast<int64_t>(i), a.result.dtype, std::move(indices), body);
+            end = begin;
+          }
+          return elementwise(a, body);
+        },
+};
 
 constinit const Op pad_op = {
     .name = "pad",
@@ -245,13 +258,16 @@ constinit const Op pad_op = {
           attribute<double>(a, "value");
           Axes low = list_attribute(a, "low"), high = list_attribute(a, "high");
           if (low.size() != result.shape.size() || high.size() != result.shape.size())
-            a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(), high.size());
+            a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(),
+                   high.size());
           for (size_t i = 0; i < low.size(); ++i) {
             if (low[i] == 0 && high[i] == 0) continue;
             need_constant(a, result, static_cast<int64_t>(i));
-            if (low[i] < 0 || high[i] < 0) a.fail("axis {} would get {} and {}; slice instead", i, low[i], high[i]);
+            if (low[i] < 0 || high[i] < 0)
+              a.fail("axis {} would get {} and {}; slice instead", i, low[i], high[i]);
             int64_t& count = result.shape[i].count;
-            if (__builtin_add_overflow(count, low[i], &count) || __builtin_add_overflow(count, high[i], &count))
+            if (__builtin_add_overflow(count, low[i], &count) ||
+                __builtin_add_overflow(count, high[i], &count))
               a.fail("axis {} would overflow", i);
           }
           return result;
@@ -266,21 +282,23 @@ constinit const Op pad_op = {
             return d;
           });
         },
-    .compute = [](const Application& a) {
-      Axes low = a.attributes.axes("low"), high = a.attributes.axes("high");
-      std::vector<Scalar> indices = own_indices(a.result);
-      Scalar guard;
-      auto also = [&](Scalar condition) { guard = guard ? guard && condition : condition; };
-      for (size_t i = 0; i < low.size(); ++i) {
-        Scalar at = indices[i];
-        if (low[i]) also(Scalar::integer(low[i]) <= at);
-        if (high[i]) also(at < Scalar::integer(low[i] + a.operand(0).shape[i].count));
-        indices[i] = at - Scalar::integer(low[i]);
-      }
-      if (!guard) return view(a, std::move(indices));
-      Scalar value = Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
-      return elementwise(a, Scalar::read_if(guard, 0, a.result.dtype, std::move(indices), value));
-    }};
+    .compute =
+        [](const Application& a) {
+          Axes low = a.attributes.axes("low"), high = a.attributes.axes("high");
+          std::vector<Scalar> indices = own_indices(a.result);
+          Scalar guard;
+          auto also = [&](Scalar condition) { guard = guard ? guard && condition : condition; };
+          for (size_t i = 0; i < low.size(); ++i) {
+            Scalar at = indices[i];
+            if (low[i]) also(Scalar::integer(low[i]) <= at);
+            if (high[i]) also(at < Scalar::integer(low[i] + a.operand(0).shape[i].count));
+            indices[i] = at - Scalar::integer(low[i]);
+          }
+          if (!guard) return view(a, std::move(indices));
+          Scalar value = Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
+          return elementwise(a, Scalar::read_if(guard, 0, a.result.dtype, std::move(indices), value));
+        },
+};
 
 constinit const Op reverse_op = {
     .name = "reverse",
@@ -294,13 +312,15 @@ constinit const Op reverse_op = {
         [](const Pullback& p) {
           return view_gradient(p, [&](const Value& d) { return apply(reverse_op, {d}, p.attributes); });
         },
-    .compute = [](const Application& a) {
-      std::vector<Scalar> indices = own_indices(a.result);
-      for (int64_t axis : a.attributes.axes("axes")) {
-        size_t at = static_cast<size_t>(axis);
-        indices[at] = Scalar::extent(a.result.shape[at]) - Scalar::integer(1) - indices[at];
-      }
-      return view(a, std::move(indices));
-    }};
+    .compute =
+        [](const Application& a) {
+          std::vector<Scalar> indices = own_indices(a.result);
+          for (int64_t axis : a.attributes.axes("axes")) {
+            size_t at = static_cast<size_t>(axis);
+            indices[at] = Scalar::extent(a.result.shape[at]) - Scalar::integer(1) - indices[at];
+          }
+          return view(a, std::move(indices));
+        },
+};
 
 }  // namespace tenon

@@ -26,8 +26,8 @@ void unify(std::string_view operation, Operand& a, Operand& b) {
   if (!a.value) a.value = adopt(operation, a.number, b.value, line);
   if (!b.value) b.value = adopt(operation, b.number, a.value, line);
   if (a.value.dtype() != b.value.dtype())
-    fail(line, "{}: element types differ: a is {}, b is {}; cast one of them", operation, a.value.type().str(),
-         b.value.type().str());
+    fail(line, "{}: element types differ: a is {}, b is {}; cast one of them", operation,
+         a.value.type().str(), b.value.type().str());
   if (a.value.shape() == b.value.shape()) return;
   Shape shape = common_shape(operation, a.value, b.value, line);
   a.value = broadcast_to(Operand(a.value, line), shape);
@@ -93,20 +93,24 @@ Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
 Value pad(Operand x, Axes low, Axes high, double value) {
   Value of = value_of("pad", x);
   check_fits("pad", value, of, x.line);
-  auto none = [](const Axes& axes) { return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; }); };
+  auto none = [](const Axes& axes) {
+    return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; });
+  };
   if (low.size() == of.shape().size() && high.size() == low.size() && none(low) && none(high)) return of;
   return unary(pad_op, x, attributes({{"low", list(low)}, {"high", list(high)}, {"value", value}}));
 }
 
 Value reverse(Operand x, Axes axes) {
   Value of = value_of("reverse", x);
-  return unary(reverse_op, x, attributes({{"axes", list(normalise_axes("reverse", of, std::move(axes), x.line))}}));
+  return unary(reverse_op, x,
+               attributes({{"axes", list(normalise_axes("reverse", of, std::move(axes), x.line))}}));
 }
 
 Value expand_dims(Operand x, int64_t axis) {
   Value of = value_of("expand_dims", x);
   int64_t at = axis < 0 ? axis + of.rank() + 1 : axis;
-  if (at < 0 || at > of.rank()) fail(x.line, "expand_dims: {} has no place for an axis {}", of.type().str(), axis);
+  if (at < 0 || at > of.rank())
+    fail(x.line, "expand_dims: {} has no place for an axis {}", of.type().str(), axis);
   Shape shape = of.shape();
   shape.insert(shape.begin() + at, 1);
   return reshape(x, std::move(shape));

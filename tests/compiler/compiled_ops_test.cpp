@@ -1,5 +1,5 @@
-// Every operation and its gradient, by the samples of tests/ops_samples, compiled in f32 and in f64: the evaluator's value
-// within the evaluator's bound.
+// Every operation and its gradient, by the samples of tests/ops_samples, compiled in f32 and in f64: the
+// evaluator's value within the evaluator's bound.
 #include <doctest/doctest.h>
 #include <tenon/tenon.h>
 
@@ -58,7 +58,8 @@ void check_compiled(const Sample& sample, DType floating) {
   EntryResult expected = evaluate_entry(graph.body(), "sample", bindings, Sample::n);
   for (const auto& [name, value] : outputs) {
     Tensor actual = step.output(name);
-    Comparison comparison = compare(expected.outputs.at(name), {actual.data(), static_cast<size_t>(actual.byte_count())}, 2);
+    Comparison comparison =
+        compare(expected.outputs.at(name), {actual.data(), static_cast<size_t>(actual.byte_count())}, 2);
     CHECK_MESSAGE(comparison.agree(), name << ": " << comparison.str());
   }
 }

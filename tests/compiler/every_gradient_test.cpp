@@ -1,5 +1,5 @@
-// Every gradient rule of the vocabulary, by the samples of tests/ops_samples: against central differences in f64, and
-// the gradient of the gradient likewise.
+// Every gradient rule of the vocabulary, by the samples of tests/ops_samples: against central differences in
+// f64, and the gradient of the gradient likewise.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -21,8 +21,8 @@ Value weighted(const Value& x) {
   return sum(reshape(x, {x.type().elements()}) * weights);
 }
 
-// The gradient of `loss` with respect to each float leaf against central differences; where none reaches a leaf the
-// differences must be 0. Returns the gradients there are.
+// The gradient of `loss` with respect to each float leaf against central differences; where none reaches a
+// leaf the differences must be 0. Returns the gradients there are.
 std::vector<Value> check_gradient(const Sample& sample, Value loss, std::span<const Value> leaves) {
   std::vector<Value> wrt;
   std::vector<size_t> number;
@@ -46,13 +46,16 @@ std::vector<Value> check_gradient(const Sample& sample, Value loss, std::span<co
         return run(loss, bindings);
       };
       // Five points: the error is of order h^4.
-      double h = 1e-3 * std::max(0.05, std::min(1.0, std::fabs(sample.inputs[number[g]].values[static_cast<size_t>(i)])));
+      double h =
+          1e-3 *
+          std::max(0.05, std::min(1.0, std::fabs(sample.inputs[number[g]].values[static_cast<size_t>(i)])));
       double numeric = (8 * (moved(1, h) - moved(-1, h)) - (moved(2, h) - moved(-2, h))) / (12 * h);
       CAPTURE(g);
       CAPTURE(i);
       CAPTURE(analytic.at(i));
       CAPTURE(numeric);
-      CHECK(std::fabs(analytic.at(i) - numeric) <= 1e-6 * std::max({std::fabs(analytic.at(i)), 0.1 * scale, 1e-3}));
+      CHECK(std::fabs(analytic.at(i) - numeric) <=
+            1e-6 * std::max({std::fabs(analytic.at(i)), 0.1 * scale, 1e-3}));
     }
   }
   std::erase(result, Value());

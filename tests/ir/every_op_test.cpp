@@ -1,5 +1,5 @@
-// Every operation of the vocabulary, by the samples of tests/ops_samples: evaluated against a plain loop, and back from
-// text unchanged.
+// Every operation of the vocabulary, by the samples of tests/ops_samples: evaluated against a plain loop, and
+// back from text unchanged.
 #include <doctest/doctest.h>
 
 #include <cmath>

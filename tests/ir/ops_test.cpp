@@ -17,8 +17,9 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 struct Inputs {
   Graph g;
   Extent n = g.size("n", 64);
-  Value x = g.input("x", f32, {n, 4}), row = g.input("row", f32, {4}), square = g.input("square", f32, {4, 5}),
-        whole = g.input("whole", i32, {n}), flag = g.input("flag", boolean, {n, 4}), wide = g.input("wide", f64, {4});
+  Value x = g.input("x", f32, {n, 4}), row = g.input("row", f32, {4}),
+        square = g.input("square", f32, {4, 5}), whole = g.input("whole", i32, {n}),
+        flag = g.input("flag", boolean, {n, 4}), wide = g.input("wide", f64, {4});
 };
 
 // The message without the line, which must be this file's.
@@ -64,7 +65,8 @@ TEST_CASE("operands broadcast as in NumPy, visibly") {
   CHECK(type(select(is_finite(in.row), in.x, 0)) == "f32[n,4]");
   CHECK(broadcast_to(in.x, in.x.shape()) == in.x);
   CHECK(message([&] { in.x + in.square; }) == "add: shapes do not broadcast: a is f32[n,4], b is f32[4,5]");
-  CHECK(message([&] { in.x + in.wide; }) == "add: element types differ: a is f32[n,4], b is f64[4]; cast one of them");
+  CHECK(message([&] { in.x + in.wide; }) ==
+        "add: element types differ: a is f32[n,4], b is f64[4]; cast one of them");
   CHECK(message([&] { broadcast_to(in.square, {4}); }) == "broadcast_to: f32[4,5] does not stretch to [4]");
 }
 
@@ -73,7 +75,8 @@ TEST_CASE("a number takes the other operand's type or is an error") {
   CHECK(type(in.whole + 3) == "i32[n]");
   CHECK(type(1 / in.wide) == "f64[4]");
   CHECK(message([&] { in.whole + 0.5; }) == "add: 0.5 is not a value of i32; the other side is i32[n]");
-  CHECK(message([&] { in.whole * 3e9; }) == "mul: 3000000000 is not a value of i32; the other side is i32[n]");
+  CHECK(message([&] { in.whole * 3e9; }) ==
+        "mul: 3000000000 is not a value of i32; the other side is i32[n]");
   CHECK(message([&] { in.x * 1e39; }) == "mul: 1e+39 is not a value of f32; the other side is f32[n,4]");
   CHECK(type(in.x * inf) == "f32[n,4]");
   CHECK(message([&] { max(1, 2); }) == "max: needs a Value, not only numbers");
@@ -107,11 +110,13 @@ TEST_CASE("errors name the operation and both sides") {
   Inputs in;
   Value a = in.square, b = in.g.input("b", f32, {6, 3}), cube = in.g.input("cube", f32, {2, 4, 5});
   CHECK(message([&] { matmul(a, b); }) == "matmul: inner extents differ: a is f32[4,5], b is f32[6,3]");
-  CHECK(message([&] { matmul(a, b, true); }) == "matmul: inner extents differ: a is f32[4,5] transposed, b is f32[6,3]");
+  CHECK(message([&] { matmul(a, b, true); }) ==
+        "matmul: inner extents differ: a is f32[4,5] transposed, b is f32[6,3]");
   CHECK(message([&] { matmul(a, cube); }) == "matmul: leading axes differ: a is f32[4,5], b is f32[2,4,5]");
   CHECK(message([&] { matmul(a, in.row); }) ==
         "matmul: needs matrices (rank 2, or more with equal leading axes): a is f32[4,5], b is f32[4]");
-  CHECK(message([&] { contract(a, b, "ij,kl->ik"); }) == "contract: 'ij,kl->ik': 'j' is in a only; sum it first");
+  CHECK(message([&] { contract(a, b, "ij,kl->ik"); }) ==
+        "contract: 'ij,kl->ik': 'j' is in a only; sum it first");
   CHECK(message([&] { contract(a, b, "ij,jk->ik"); }) ==
         "contract: 'ij,jk->ik': extents of 'j' differ: a is f32[4,5], b is f32[6,3]");
   CHECK(message([&] { contract(a, b, "ij->i"); }) == "contract: 'ij->i' is not of the form \"ik,kj->ij\"");
@@ -121,15 +126,17 @@ TEST_CASE("errors name the operation and both sides") {
   CHECK(message([&] { reshape(a, {3, 7}); }) == "reshape: f32[4,5] has 20 elements, f32[3,7] has 21");
   CHECK(message([&] { slice(a, 0, 2, 9); }) == "slice: [2, 9) is not within axis 0 of f32[4,5]");
   CHECK(message([&] { slice(in.x, 0, 0, 3); }) == "slice: axis 0 of f32[n,4] is the run-time size n");
-  CHECK(message([&] { concat({a, b}, 0); }) ==
-        "concat: part 1 is f32[6,3], part 0 is f32[4,5]; they may differ on axis 0 only");
+  CHECK(message([&] {
+          concat({a, b}, 0);
+        }) == "concat: part 1 is f32[6,3], part 0 is f32[4,5]; they may differ on axis 0 only");
   CHECK(message([&] { exp(in.whole); }) == "exp: needs a float type (f32 or f64), got i32[n]; cast it first");
   CHECK(message([&] { logical_not(in.x); }) == "logical_not: needs bool, got f32[n,4]; compare first");
   CHECK(message([&] { select(in.x, in.x, 0); }) ==
         "select: the condition is f32[n,4], the choices are f32[n,4]; it must be bool of their shape");
   CHECK(message([&] { pick(in.x, in.row); }) == "pick: indices are i64, i32 or u8, not f32[4]");
   CHECK(message([&] { softmax_cross_entropy(in.x, in.row); }) ==
-        "softmax_cross_entropy: the target is f32[4], the scores are f32[n,4]; it must be integer labels [n] or a "
+        "softmax_cross_entropy: the target is f32[4], the scores are f32[n,4]; it must be integer labels [n] "
+        "or a "
         "distribution f32[n,4]");
   CHECK(message([&] { dropout(in.g, in.x, 1.5); }) == "dropout: the rate is 1.5; it must be in [0, 1)");
 }
@@ -176,7 +183,8 @@ TEST_CASE("a mask stays outside of what follows, so that 0 * inf does not arise"
   std::vector<Value> dx = log_op.gradient({y, dy, {x}, y.attributes()});
   CHECK(run(dx[0]) == std::vector<double>{0, 0.5});
   Value shaped = reshape(y, {2, 1});
-  std::vector<Value> back = reshape_op.gradient({shaped, pull(select(reshape(x, {2, 1}) > 0, shaped, 0))[1], {y}, shaped.attributes()});
+  std::vector<Value> back = reshape_op.gradient(
+      {shaped, pull(select(reshape(x, {2, 1}) > 0, shaped, 0))[1], {y}, shaped.attributes()});
   CHECK(run(log_op.gradient({y, back[0], {x}, {}})[0]) == std::vector<double>{0, 0.5});
 }
 
@@ -228,7 +236,8 @@ TEST_CASE("published values") {
   CHECK(at(gelu, 1) == doctest::Approx(0.8413447461).epsilon(1e-10));
   // Random123's known answer for Philox4x32-10 of zero counter and zero key.
   Value zero = constant(g.body(), i64, 0);
-  CHECK(run(random_bits(zero, zero, {4}, 0)) == std::vector<double>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(run(random_bits(zero, zero, {4}, 0)) ==
+        std::vector<double>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
 }
 
 TEST_CASE("random draws: each call its own stream, moments as they should be, dropout keeps the mean") {
