@@ -1,11 +1,11 @@
-// The vocabulary: one line per operation, its record and its builder. The same lines, read with another meaning of
-// TENON_OP, make the table that find_op searches (ops/vocabulary.cpp): a record that is missing is a link error, a
-// line that is missing a compile error (-Wmissing-declarations).
+// The vocabulary: one line per operation, its record and its builder. The same lines, read with another
+// meaning of TENON_OP, make the table that find_op searches (ops/vocabulary.cpp): a record that is missing is a
+// link error, a line that is missing a compile error (-Wmissing-declarations).
 //
-// All builders take Operands, so that a number may stand where a Value may and the caller's line is remembered. The
-// elementwise ones broadcast as NumPy does (trailing axes aligned, extents of 1 stretched) by inserting `broadcast`;
-// in the graph itself both sides always have one type. Negative axes count from the end. Formulas, kinks and errors
-// stand with the records in ops/.
+// All builders take Operands, so that a number may stand where a Value may and the caller's line is remembered.
+// The elementwise ones broadcast as NumPy does (trailing axes aligned, extents of 1 stretched) by inserting
+// `broadcast`; in the graph itself both sides always have one type. Negative axes count from the end. Formulas,
+// kinks and errors stand with the records in ops/.
 #if defined(TENON_OP) || !defined(TENON_OPS_H)
 #ifndef TENON_OPS_H
 #define TENON_OPS_H
