@@ -6,6 +6,7 @@
 
 #include "ir/ops.h"
 #include "ir/text.h"
+#include "tests/ops_samples.h"
 
 namespace {
 using namespace tenon;
@@ -129,52 +130,60 @@ std::string specimen() {
   return print(g);
 }
 
-TEST_CASE("any bytes give a graph or an Error") {
-  const std::string valid = specimen();
-  REQUIRE_NOTHROW(parse(valid));
-  std::mt19937 random(20240229);
-  auto below = [&](size_t end) { return static_cast<size_t>(random()) % end; };
-  const std::string_view pieces[] = {"%",    "%0",  "[",  "]",  "{", "}",   "-1",  "9223372036854775807",
-                                     "n",    "0",   "\"", "=",  ":", "f64", "i64", "bool",
-                                     "nan(", "inf", "e",  "\n", "(", ")",   ",",   "\\x",
-                                     "#",    "@",   "4n"};
+struct Tally {
   int graphs = 0, errors = 0;
-  for (int round = 0; round < 20000; ++round) {
+};
+
+// Edits `valid` in `rounds` ways.
+Tally mutate(const std::string& valid, int rounds, std::mt19937& random) {
+  Tally tally;
+  auto below = [&](size_t end) { return static_cast<size_t>(random()) % end; };
+  const std::string_view pieces[] = {"%",   "%0",  "[",    "]",    "{",   "}", "-1", "9223372036854775807",
+                                     "n",   "0",   "\"",   "=",    ":",   ",", "4n", "f64",
+                                     "i64", "u8",  "bool", "nan(", "inf", "e", "\n", "-9223372036854775808",
+                                     "(",   "\\x", ")",    "#",    "@",   "7", "-",  "2147483648"};
+  for (int round = 0; round < rounds; ++round) {
     std::string text = valid;
     for (size_t edits = 1 + below(3); edits-- > 0 && !text.empty();) {
       size_t at = below(text.size()), length = std::min(below(30), text.size() - at);
       switch (below(6)) {
-        case 0:
-          text[at] = static_cast<char>(random());
-          break;
-        case 1:
-          text.resize(at);
-          break;
-        case 2:
-          text.erase(at, length);
-          break;
-        case 3:
-          text.insert(at, text.substr(below(text.size()), length));
-          break;
-        case 4:
-          text.replace(at, 1, pieces[below(std::size(pieces))]);
-          break;
-        case 5:
-          text.insert(at, text.substr(at, text.find('\n', at) - at));
-          break;
+        case 0: text[at] = static_cast<char>(random()); break;
+        case 1: text.resize(at); break;
+        case 2: text.erase(at, length); break;
+        case 3: text.insert(at, text.substr(below(text.size()), length)); break;
+        case 4: text.replace(at, 1, pieces[below(std::size(pieces))]); break;
+        case 5: text.insert(at, text.substr(at, text.find('\n', at) - at)); break;
       }
     }
     try {
       Graph g = parse(text, "fuzz.ir");
-      ++graphs;
+      ++tally.graphs;
       if (round % 8 == 0) CHECK(parse(print(g)) == g);
     } catch (const Error& error) {
-      ++errors;
+      ++tally.errors;
       CHECK_MESSAGE(std::string_view(error.what()).starts_with("fuzz.ir:"), error.what());
     }
   }
-  CHECK(graphs > 200);
-  CHECK(errors > 10000);
+  return tally;
+}
+
+TEST_CASE("any bytes give a graph or an Error") {
+  std::mt19937 random(20240229);
+  Tally tally = mutate(specimen(), 20000, random);
+  CHECK(tally.graphs > 200);
+  CHECK(tally.errors > 10000);
+}
+
+TEST_CASE("no operation trusts an attribute of a text") {
+  std::mt19937 random(1999);
+  for (const testing::Sample& sample : testing::ops_samples()) {
+    Graph g;
+    std::vector<Value> leaves;
+    sample.apply(g, f32, leaves);
+    std::string text = print(g, {.origins = false});
+    INFO(sample.title);
+    mutate(text, 100, random);
+  }
 }
 
 }  // namespace
