@@ -185,8 +185,14 @@ void check_indices(Emitter& e, const IndexCheck& checked) {
 
 }  // namespace
 
-void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body) {
+void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body,
+                 bool once) {
   auto& b = e.b;
+  if (once)
+    return e.loop(begin, end, lanes, [&](llvm::Value* i) {
+      e.bind_vector(variable, i, e.first_lanes(b.CreateSub(end, i)));
+      body();
+    });
   llvm::Value* whole = b.CreateAdd(begin, b.CreateAnd(b.CreateSub(end, begin), e.integer(-int64_t{lanes})));
   e.loop(begin, whole, lanes, [&](llvm::Value* i) {
     e.bind_vector(variable, i, nullptr);
@@ -217,14 +223,18 @@ void emit_rows(Emitter& e) {
     });
   }
   const Axis& last = rows.back();
+  // A long body is emitted once, for any mask.
+  bool once = std::any_of(plan.groups.begin(), plan.groups.end(), [](const StatementGroup& group) {
+    return !group.axes.empty() || !group.reduced.empty();
+  });
   if (rows.size() == 1) {
     auto [begin, end] = part(e, e.extent(last.extent), lanes);
-    return vector_loop(e, begin, end, last.variable, groups);
+    return vector_loop(e, begin, end, last.variable, groups, once);
   }
   auto [begin, end] = part(e, total(e, rows.first(rows.size() - 1)), 1);
   e.loop(begin, end, 1, [&](llvm::Value* r) {
     bind_rows(e, rows.first(rows.size() - 1), r);
-    vector_loop(e, e.integer(0), e.extent(last.extent), last.variable, groups);
+    vector_loop(e, e.integer(0), e.extent(last.extent), last.variable, groups, once);
   });
 }
 

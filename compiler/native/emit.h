@@ -84,6 +84,10 @@ class Emitter {
   // The vector variable is a row axis: a row buffer holds 16 lanes per element.
   bool row_lanes = false;
 
+  // The lanes of the mask at an address, or at 16 addresses; the others are `rest`, their memory is not touched.
+  llvm::Value* masked_load(llvm::Value* address, llvm::Value* mask, llvm::Value* rest);
+  void masked_store(llvm::Value* value, llvm::Value* address, llvm::Value* mask);
+
   // The value of a load of a tile buffer (second argument: as 16 lanes). Set by the emitter of contractions.
   std::function<llvm::Value*(const Scalar& load, bool vector)> tile;
 
@@ -146,8 +150,10 @@ class Emitter {
 // Divides [0, total) into `threads` contiguous parts, multiples of `grain` (but for the last): the part of `thread`.
 std::pair<llvm::Value*, llvm::Value*> part(Emitter& e, llvm::Value* total, int64_t grain);
 
-// for (i = begin; i < end; i += 16): body with the vector variable bound to i, first for whole vectors, then masked.
-void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body);
+// for (i = begin; i < end; i += 16): body with the vector variable bound to i, first for whole vectors, then masked; or
+// emitted only once, always masked.
+void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body,
+                 bool once = false);
 
 // max or min of two values or vectors: floats propagate NaN, and -0 is less than +0.
 llvm::Value* extreme(llvm::IRBuilderBase& b, bool max, DType dtype, llvm::Value* x, llvm::Value* y);

@@ -31,7 +31,7 @@
 namespace tenon {
 namespace {
 
-constexpr size_t kernels_per_module = 4;
+constexpr size_t kernels_per_module = 4;  // fewer if one is a contraction, which is long
 
 template <typename T>
 T valid(llvm::Expected<T> value) {
@@ -162,7 +162,9 @@ NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const
   for (size_t i = 0; i < lists.size(); ++i) {
     size_t count = lists[i].kernels.size(), begin = 0;
     do {
-      size_t end = std::min(count, begin + kernels_per_module);
+      size_t end = begin;
+      while (end < count && end - begin < kernels_per_module && !(end > begin && lists[i].kernels[end].contraction))
+        if (lists[i].kernels[end++].contraction) break;
       jobs.push_back({.list = i, .begin = begin, .end = end});
       begin = end;
     } while (begin < count);

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 
+#include "compiler/native/outline.h"
 #include "compiler/native/polynomial.h"
 
 namespace tenon {
@@ -70,13 +71,6 @@ Value* by_lane(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef
   return result;
 }
 
-// "tenon.sin.v16f32"
-std::string function_name(Scalar::Function function, llvm::Type* type) {
-  auto* vector = llvm::dyn_cast<llvm::FixedVectorType>(type);
-  return fmt::format("tenon.{}.{}f{}", tenon::function(function).name,
-                     vector ? fmt::format("v{}", vector->getNumElements()) : "", type->getScalarSizeInBits());
-}
-
 // The body of a called function; the position is in its entry block.
 Value* emit_body(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
   Emission how = emission(function);
@@ -100,28 +94,6 @@ Value* emit_body(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayR
   return how.called(b, x);
 }
 
-llvm::Function* called(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
-  llvm::Type* type = arguments[0]->getType();
-  auto* caller = b.GetInsertBlock()->getParent();
-  std::string name = function_name(function, type);
-  if (auto* made = caller->getParent()->getFunction(name)) return made;
-  std::vector<llvm::Type*> types(arguments.size(), type);
-  auto* made = llvm::Function::Create(llvm::FunctionType::get(type, types, false),
-                                      llvm::Function::InternalLinkage, name, caller->getParent());
-  // The same features as the caller: the registers of vector arguments depend on them.
-  for (auto attribute : caller->getAttributes().getFnAttrs())
-    if (attribute.isStringAttribute()) made->addFnAttr(attribute);
-  made->addFnAttr(llvm::Attribute::NoInline);
-  made->setDoesNotAccessMemory();
-  made->setDoesNotThrow();
-  made->setWillReturn();
-  llvm::IRBuilder<> body(llvm::BasicBlock::Create(b.getContext(), "entry", made));
-  std::vector<Value*> parameters;
-  for (auto& argument : made->args()) parameters.push_back(&argument);
-  body.CreateRet(emit_body(body, function, parameters));
-  return made;
-}
-
 }  // namespace
 
 Value* emit_math(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
@@ -129,7 +101,12 @@ Value* emit_math(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayR
   if (function == Scalar::sqrt) return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x);
   Emission how = emission(function);
   if (how.in_place && x->getType()->getScalarType()->isFloatTy()) return how.in_place(b, x);
-  return b.CreateCall(called(b, function, arguments), arguments);
+  std::string name = fmt::format("tenon.{}.{}", tenon::function(function).name, type_name(x->getType()));
+  auto* call = call_outlined(b, name, x->getType(), arguments, [&](llvm::IRBuilder<>& inside, llvm::ArrayRef<Value*> a) {
+    return emit_body(inside, function, a);
+  });
+  call->setDoesNotAccessMemory();
+  return call;
 }
 
 std::vector<std::pair<std::string, const void*>> math_symbols() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "compiler/native/emit.h"
+#include "compiler/native/outline.h"
 
 namespace tenon {
 
@@ -62,6 +63,41 @@ llvm::Value* Emitter::all(const Linear& form) {
   return vector_level() ? b.CreateAdd(result, linear(form, true, false, false)) : result;
 }
 
+namespace {
+
+// Whether LLVM would make a branch for each lane of a masked access.
+bool branches(const Target& target, llvm::Type* type) {
+  return target.isa == Isa::sse2 || (target.isa == Isa::avx2 && type->getScalarSizeInBits() < 32);
+}
+llvm::Align alignment(llvm::Value* value) { return llvm::Align(value->getType()->getScalarSizeInBits() / 8); }
+
+}  // namespace
+
+// The lanes of the mask from an address or from 16 of them, the others from `rest`.
+llvm::Value* Emitter::masked_load(llvm::Value* address, llvm::Value* mask, llvm::Value* rest) {
+  bool gather = address->getType()->isVectorTy();
+  llvm::Align align = alignment(rest);
+  auto access = [&](llvm::IRBuilder<>& at, llvm::ArrayRef<llvm::Value*> x) -> llvm::Value* {
+    if (gather) return at.CreateMaskedGather(x[2]->getType(), x[0], align, x[1], x[2]);
+    return at.CreateMaskedLoad(x[2]->getType(), x[0], align, x[1], x[2]);
+  };
+  if (!branches(target, rest->getType())) return access(b, {address, mask, rest});
+  return call_outlined(b, (gather ? "tenon.gather." : "tenon.load.") + type_name(rest->getType()), rest->getType(),
+                       {address, mask, rest}, access);
+}
+
+void Emitter::masked_store(llvm::Value* value, llvm::Value* address, llvm::Value* mask) {
+  bool scatter = address->getType()->isVectorTy();
+  llvm::Align align = alignment(value);
+  auto access = [&](llvm::IRBuilder<>& at, llvm::ArrayRef<llvm::Value*> x) -> llvm::Value* {
+    scatter ? at.CreateMaskedScatter(x[0], x[1], align, x[2]) : at.CreateMaskedStore(x[0], x[1], align, x[2]);
+    return nullptr;
+  };
+  if (!branches(target, value->getType())) return void(access(b, {value, address, mask}));
+  call_outlined(b, (scatter ? "tenon.scatter." : "tenon.store.") + type_name(value->getType()), b.getVoidTy(),
+                {value, address, mask}, access);
+}
+
 llvm::Value* Emitter::load(const Scalar& x, bool wide) {
   const Buffer& buffer = list.buffers[static_cast<size_t>(x->integer)];
   if (buffer.storage == Storage::tile) {
@@ -104,7 +140,7 @@ llvm::Value* Emitter::load(const Scalar& x, bool wide) {
   if (affine && varying[0]->factor.c == 1) {
     address = b.CreateGEP(element_type, address, scalar(Scalar::index(variable)));
     if (!mask) return finish(b.CreateAlignedLoad(vector_type, address, align));
-    return finish(b.CreateMaskedLoad(vector_type, address, align, mask, rest));
+    return finish(masked_load(address, mask, rest));
   }
   if (affine && varying[0]->factor.c == -1 && !mask) {
     llvm::Value* last = b.CreateSub(integer(1 - int64_t{lanes}), scalar(Scalar::index(variable)));
@@ -112,7 +148,7 @@ llvm::Value* Emitter::load(const Scalar& x, bool wide) {
     return finish(b.CreateVectorReverse(b.CreateAlignedLoad(vector_type, address, align)));
   }
   llvm::Value* addresses = b.CreateGEP(element_type, address, lane_offsets(form, buffer.type));
-  return finish(b.CreateMaskedGather(vector_type, addresses, align, mask, rest));
+  return finish(mask ? masked_load(addresses, mask, rest) : b.CreateMaskedGather(vector_type, addresses, align));
 }
 
 llvm::Value* Emitter::address(BufferId id, std::span<const Scalar> index) {
@@ -144,7 +180,7 @@ void Emitter::store_vector(BufferId id, std::span<const Scalar> index, llvm::Val
   } else if (varying == 1 && only->atom == Scalar::index(variable) && only->factor == Factor{1, 0}) {
     address = b.CreateGEP(element_type, address, scalar(Scalar::index(variable)));
     if (mask())
-      b.CreateMaskedStore(value, address, align, mask());
+      masked_store(value, address, mask());
     else
       b.CreateAlignedStore(value, address, align);
   } else if (varying == 0) {
@@ -152,7 +188,8 @@ void Emitter::store_vector(BufferId id, std::span<const Scalar> index, llvm::Val
     check(one, "the lanes of a store go to different elements");
     b.CreateAlignedStore(b.CreateExtractElement(value, uint64_t{0}), address, align);
   } else {
-    b.CreateMaskedScatter(value, b.CreateGEP(element_type, address, lane_offsets(form, buffer.type)), align, mask());
+    llvm::Value* addresses = b.CreateGEP(element_type, address, lane_offsets(form, buffer.type));
+    mask() ? masked_store(value, addresses, mask()) : void(b.CreateMaskedScatter(value, addresses, align));
   }
   forget(id);
 }

@@ -1,8 +1,11 @@
 // Expressions: where an expression is emitted, and the instructions of every scalar function.
 #include <algorithm>
+#include <bit>
+#include <cmath>
 
 #include "compiler/native/emit.h"
 #include "compiler/native/math.h"
+#include "compiler/native/outline.h"
 
 namespace tenon {
 
@@ -117,30 +120,30 @@ llvm::Value* cast(llvm::IRBuilderBase& b, llvm::Value* x, DType from, DType to, 
   return b.CreateIntrinsic(id, {type, x->getType()}, {x});
 }
 
-// Philox4x32-10 on words held in i64; see philox_bits().
-llvm::Value* philox(llvm::IRBuilderBase& b, llvm::Value* seed, llvm::Value* stream, llvm::Value* step,
-                    llvm::Value* index) {
-  llvm::Type* type = index->getType();
-  auto constant = [&](uint64_t value) { return llvm::ConstantInt::get(type, value); };
-  auto low = [&](llvm::Value* x) { return b.CreateAnd(x, constant(0xFFFFFFFF)); };
-  auto high = [&](llvm::Value* x) { return b.CreateLShr(x, constant(32)); };
-  llvm::Value* block = b.CreateAShr(index, constant(2));
-  llvm::Value* counter[4] = {low(block), low(stream), high(stream), low(step)};
-  llvm::Value* key[2] = {low(seed), b.CreateXor(b.CreateXor(high(seed), high(block)),
-                                                low(b.CreateShl(high(step), constant(16))))};
-  for (int round = 0; round < 10; ++round) {
-    llvm::Value* x = b.CreateMul(constant(0xD2511F53), counter[0]);
-    llvm::Value* y = b.CreateMul(constant(0xCD9E8D57), counter[2]);
-    llvm::Value* next[4] = {b.CreateXor(b.CreateXor(high(y), counter[1]), key[0]), low(y),
-                            b.CreateXor(b.CreateXor(high(x), counter[3]), key[1]), low(x)};
-    std::copy(next, next + 4, counter);
-    key[0] = low(b.CreateAdd(key[0], constant(0x9E3779B9)));
-    key[1] = low(b.CreateAdd(key[1], constant(0xBB67AE85)));
+}  // namespace
+
+namespace {
+
+// x / c for a pixel x (a u8 as a float) without a division, if that gives the rounded quotient for each of the 256. The
+// remainder of the product with 1 / c corrects it.
+llvm::Value* divide_pixel(llvm::IRBuilderBase& b, const ScalarNode& division, llvm::Value* x) {
+  const Scalar &pixel = division.arguments[0], &divisor = division.arguments[1];
+  bool fits = division.dtype == f32 && pixel->function == Scalar::cast && pixel->arguments[0]->dtype == u8 &&
+              divisor->function == Scalar::constant;
+  float c = static_cast<float>(divisor->number), inverse = 1 / c;
+  for (int i = 0; fits && i < 256; ++i) {
+    float y = static_cast<float>(i), quotient = y * inverse, rest = std::fma(-c, quotient, y);
+    float corrected = std::fma(rest, inverse, quotient), exact = y / c;
+    fits = std::bit_cast<uint32_t>(corrected) == std::bit_cast<uint32_t>(exact);
   }
-  llvm::Value* word = b.CreateAnd(index, constant(3));
-  llvm::Value* odd = b.CreateICmpNE(b.CreateAnd(word, constant(1)), constant(0));
-  return b.CreateSelect(b.CreateICmpULT(word, constant(2)), b.CreateSelect(odd, counter[1], counter[0]),
-                        b.CreateSelect(odd, counter[3], counter[2]));
+  if (!fits) return nullptr;
+  llvm::Type* type = x->getType();
+  auto number = [&](float value) { return llvm::ConstantFP::get(type, value); };
+  auto fma = [&](llvm::Value* p, llvm::Value* q, llvm::Value* r) {
+    return b.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {p, q, r});
+  };
+  llvm::Value* quotient = b.CreateFMul(x, number(inverse));
+  return fma(fma(number(-c), quotient, x), number(inverse), quotient);
 }
 
 }  // namespace
@@ -200,7 +203,11 @@ llvm::Value* Emitter::make(const Scalar& x, bool wide) {
     case Scalar::add: return floating ? b.CreateFAdd(a[0], a[1]) : b.CreateAdd(a[0], a[1]);
     case Scalar::sub: return floating ? b.CreateFSub(a[0], a[1]) : b.CreateSub(a[0], a[1]);
     case Scalar::mul: return floating ? b.CreateFMul(a[0], a[1]) : b.CreateMul(a[0], a[1]);
-    case Scalar::div: return floating ? b.CreateFDiv(a[0], a[1]) : divide(b, a[0], a[1], is_signed);
+    case Scalar::div: {
+      if (!floating) return divide(b, a[0], a[1], is_signed);
+      llvm::Value* quotient = target.isa == Isa::sse2 ? nullptr : divide_pixel(b, node, a[0]);
+      return quotient ? quotient : b.CreateFDiv(a[0], a[1]);
+    }
     case Scalar::floordiv: case Scalar::mod: {
       bool quotient = node.function == Scalar::floordiv;
       if (floating) {
@@ -252,7 +259,7 @@ llvm::Value* Emitter::make(const Scalar& x, bool wide) {
     case Scalar::ceil: return floating ? b.CreateUnaryIntrinsic(llvm::Intrinsic::ceil, a[0]) : a[0];
     case Scalar::round: return floating ? b.CreateUnaryIntrinsic(llvm::Intrinsic::roundeven, a[0]) : a[0];
     case Scalar::sqrt: return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, a[0]);
-    case Scalar::philox: return philox(b, a[0], a[1], a[2], a[3]);
+    case Scalar::philox: return emit_philox(b, a);
     default: return emit_math(b, node.function, a);
   }
 }

@@ -61,7 +61,7 @@ TEST_CASE("an elementwise kernel with a broadcast operand") {
 }
 
 TEST_CASE("sums of every length in every direction") {
-  for (int64_t length : {1, 2, 15, 16, 17, 40, 4096, 4100, 13000})
+  for (int64_t length : {1, 15, 16, 17, 40, 4100, 13000})
     for (bool lanes_reduce : {true, false}) {
       CAPTURE(length);
       CAPTURE(lanes_reduce);
@@ -89,7 +89,7 @@ TEST_CASE("sums over the run-time size") {
 }
 
 TEST_CASE("a row of softmax, with row buffers") {
-  for (int64_t classes : {3, 10, 16, 50, 1500}) {
+  for (int64_t classes : {3, 10, 50, 1500}) {
     CAPTURE(classes);
     Sketch s;
     Extent n = s.n(40);
@@ -153,6 +153,20 @@ TEST_CASE("every function without a polynomial, on special values") {
       double choices[] = {0, 1, -1, least[dtype == i32], 7, -7, 100, -100, 12345};
       return choices[(e + id * (e / 9)) % 9];
     }));
+  }
+}
+
+TEST_CASE("pixels are divided to the last bit without a division") {
+  for (float c : {255.0f, 256.0f, 127.5f, 3.0f, 0x1.fffffep0f, 1e-39f, INFINITY}) {
+    Sketch s;
+    BufferId x = s.buffer(Storage::input, u8, {256}), y = s.buffer(Storage::output, f32, {256});
+    Scalar quotient = call(Scalar::div, {Scalar::to(f32, s.at(x, {i()})), Scalar::number(f32, c)});
+    s.kernel({}, {{.axes = {{0, 256}}, .value = quotient, .buffer = y, .index = {i()}}});
+    expect_same(s.list, {1}, [](BufferId, int64_t e) { return double(e); });
+    if (c == 255 && Target::host().isa == Isa::avx512) {
+      std::string assembly = jit({s.list}, Target::host(), {.assembly = true}).entries[0].assembly;
+      CHECK(assembly.find("vdivps") == std::string::npos);
+    }
   }
 }
 
