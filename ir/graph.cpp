@@ -346,7 +346,6 @@ Value step_of(Body& body) { return program_state(body, "step"); }
 void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
                   std::vector<Update> updates, std::source_location at) {
   if (name.empty()) fail(at, "entry: needs a name");
-  if (name == "init") fail(at, "entry 'init': this name is taken by the entry that sets the initial values");
   if (body_->entry(name)) fail(at, "entry '{}': there is one with this name already", name);
   if (outputs.empty() && updates.empty()) fail(at, "entry '{}': has no output and no update", name);
   Entry entry{std::string(name), {}, {}};

@@ -191,7 +191,8 @@ class Graph {
   Value step();  // the state "step", i64[]: counted by minimize, the counter of all random numbers
 
   // A named function of the program: what it returns and what it updates. Error if the name exists, a name is empty,
-  // two outputs or two updates collide, an update's type differs from its state's.
+  // two outputs or two updates collide, an update's type differs from its state's. An entry "init" takes the place of the
+  // one that compile() makes of the initial values (so the text of an optimised graph, which has it, compiles again).
   void entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
              std::vector<Update> updates = {}, std::source_location at = std::source_location::current());
 
