@@ -122,15 +122,16 @@ llvm::Value* Emitter::load(const Scalar& x, bool wide) {
 
   auto* vector_type = llvm::FixedVectorType::get(element_type, lanes);
   llvm::Value* address = element(x->integer, form);
-  if (buffer.storage == Storage::row && row_lanes)
-    return finish(b.CreateAlignedLoad(vector_type, address, align));
-  llvm::Value *mask = this->mask(), *rest = llvm::Constant::getNullValue(vector_type);
+  bool private_lanes = buffer.storage == Storage::row && row_lanes;  // all 16 exist, in the tail too
+  llvm::Value *mask = private_lanes ? nullptr : this->mask(), *rest = llvm::Constant::getNullValue(vector_type);
   if (x->guarded) {
     llvm::Value* guard = value(x->guard(), true);
     mask = mask ? b.CreateAnd(mask, guard) : guard;
     rest = value(x->otherwise(), true);
     if (buffer.type.dtype == boolean) rest = b.CreateZExt(rest, vector_type);
   }
+  if (private_lanes)
+    return finish(mask ? masked_load(address, mask, rest) : b.CreateAlignedLoad(vector_type, address, align));
   int64_t variable = vector_level()->vector_variable;
   std::vector<const Linear::Term*> varying;
   for (const Linear::Term& term : form.terms)

@@ -31,9 +31,9 @@ int main() {
   session.init(1);
   float values[4] = {1, 2, 3, 4};
   Outputs out = session.run("gradient", {{"x", Tensor::view(values, {4})}});
-  const float* rounded = out["y"].data<float>();
+  std::span<const float> rounded = out["y"].read<float>();
   bool right = rounded[0] == 0 && rounded[1] == 1 && rounded[2] == 1 && rounded[3] == 2 &&
-               out["gradient"].data<float>()[0] == 10;
+               out["gradient"].number() == 10;
   std::printf("%s\n", right ? "right" : "wrong");
   return right ? 0 : 1;
 }
