@@ -53,7 +53,7 @@ llvm::Value* Emitter::element(BufferId id, const Linear& form) {
 
 // The offsets, in elements, of the lanes from their common part.
 llvm::Value* Emitter::lane_offsets(const Linear& form, const Type& type) {
-  bool narrow = type.elements().at(list.maximum) < int64_t{1} << 30;
+  bool narrow = type.elements().at(list.maximum) < int64_t{1} << 26;
   return linear(form, true, true, narrow);
 }
 
@@ -122,21 +122,22 @@ llvm::Value* Emitter::load(const Scalar& x, bool wide) {
 
   auto* vector_type = llvm::FixedVectorType::get(element_type, lanes);
   llvm::Value* address = element(x->integer, form);
-  bool private_lanes = buffer.storage == Storage::row && row_lanes;  // all 16 exist, in the tail too
-  llvm::Value *mask = private_lanes ? nullptr : this->mask(), *rest = llvm::Constant::getNullValue(vector_type);
+  int64_t variable = vector_level()->vector_variable;
+  std::vector<const Linear::Term*> varying;
+  for (const Linear::Term& term : form.terms)
+    if (varies(facts(term.atom))) varying.push_back(&term);
+  bool of_rows = buffer.storage == Storage::row && row_lanes;
+  bool all_exist = of_rows && varying.empty();  // in the tail too
+  llvm::Value *mask = all_exist ? nullptr : this->mask(), *rest = llvm::Constant::getNullValue(vector_type);
   if (x->guarded) {
     llvm::Value* guard = value(x->guard(), true);
     mask = mask ? b.CreateAnd(mask, guard) : guard;
     rest = value(x->otherwise(), true);
     if (buffer.type.dtype == boolean) rest = b.CreateZExt(rest, vector_type);
   }
-  if (private_lanes)
+  if (all_exist)
     return finish(mask ? masked_load(address, mask, rest) : b.CreateAlignedLoad(vector_type, address, align));
-  int64_t variable = vector_level()->vector_variable;
-  std::vector<const Linear::Term*> varying;
-  for (const Linear::Term& term : form.terms)
-    if (varies(facts(term.atom))) varying.push_back(&term);
-  bool affine = varying.size() == 1 && varying[0]->atom->function == Scalar::variable &&
+  bool affine = !of_rows && varying.size() == 1 && varying[0]->atom->function == Scalar::variable &&
                 varying[0]->atom->integer == variable && varying[0]->factor.n == 0;
   if (affine && varying[0]->factor.c == 1) {
     address = b.CreateGEP(element_type, address, scalar(Scalar::index(variable)));
@@ -148,7 +149,12 @@ llvm::Value* Emitter::load(const Scalar& x, bool wide) {
     address = b.CreateGEP(element_type, address, last);
     return finish(b.CreateVectorReverse(b.CreateAlignedLoad(vector_type, address, align)));
   }
-  llvm::Value* addresses = b.CreateGEP(element_type, address, lane_offsets(form, buffer.type));
+  llvm::Value* offsets = lane_offsets(form, buffer.type);
+  if (of_rows) {  // each lane has its own element of its own row
+    llvm::Type* type = offsets->getType();
+    offsets = b.CreateAdd(b.CreateMul(offsets, llvm::ConstantInt::get(type, lanes)), lane_numbers(type->getScalarType()));
+  }
+  llvm::Value* addresses = b.CreateGEP(element_type, address, offsets);
   return finish(mask ? masked_load(addresses, mask, rest) : b.CreateMaskedGather(vector_type, addresses, align));
 }
 

@@ -24,23 +24,24 @@ double special(BufferId id, int64_t i) {
 using Elements = std::function<double(BufferId, int64_t)>;
 
 void expect_same(const KernelList& list, std::vector<int64_t> sizes = {1}, const Elements& elements = ordinary) {
+  std::map<int64_t, Memory> expected;
+  for (int64_t n : sizes) {
+    Memory& memory = expected.emplace(n, fill(list, n, elements)).first->second;
+    Interpreter(list, n, memory).run();
+  }
   for (Isa isa : {Isa::avx512, Isa::avx2, Isa::sse2}) {
     Target target = Target::host(isa);
     if (target.isa != isa) continue;
     CAPTURE(name(isa));
     NativeCode code = jit({list}, target, {});
-    for (int64_t n : sizes) {
-      CAPTURE(n);
-      Memory expected = fill(list, n, elements);
-      Interpreter(list, n, expected).run();
-      for (int64_t threads : {1, 3})
-        for (bool at_end : {true, false}) {
-          CAPTURE(threads);
-          Memory memory = fill(list, n, elements);
-          run(list, code, n, threads, at_end, memory);
-          CHECK(difference(list, n, expected, memory) == "");
-        }
-    }
+    for (int64_t n : sizes)
+      for (int64_t threads : {1, 3}) {
+        CAPTURE(n);
+        CAPTURE(threads);
+        Memory memory = fill(list, n, elements);
+        run(list, code, n, threads, threads == 1, memory);
+        CHECK(difference(list, n, expected.at(n), memory) == "");
+      }
   }
 }
 
@@ -95,13 +96,16 @@ TEST_CASE("a row of softmax, with row buffers") {
     Extent n = s.n(40);
     BufferId z = s.buffer(Storage::input, f32, {n, classes}), p = s.buffer(Storage::output, f32, {n, classes});
     BufferId most = s.buffer(Storage::row, f32, {}), e = s.buffer(Storage::row, f32, {classes}), total = s.buffer(Storage::row, f32, {});
-    BufferId which = s.buffer(Storage::output, i64, {n});
+    BufferId which = s.buffer(Storage::output, i64, {n}), chosen = s.buffer(Storage::output, f32, {n, 4});
+    Scalar some = mod(s.at(which, {i()}) + k(), Scalar::integer(classes)), before = some - Scalar::integer(1);
     std::vector<Axis> inner{{1, classes}};
     s.kernel({{0, n}}, {{.reduced = inner, .reduction = Reduction::max, .value = s.at(z, {i(), j()}), .buffer = most, .index = {}},
                         {.axes = inner, .value = call(Scalar::abs, {s.at(z, {i(), j()}) - s.at(most, {})}), .buffer = e, .index = {j()}},
                         {.reduced = inner, .reduction = Reduction::sum, .value = s.at(e, {j()}), .buffer = total, .index = {}},
                         {.axes = inner, .value = call(Scalar::div, {s.at(e, {j()}), s.at(total, {})}), .buffer = p, .index = {i(), j()}},
-                        {.reduced = inner, .reduction = Reduction::argmax, .value = s.at(z, {i(), j()}), .buffer = which, .index = {i()}}},
+                        {.reduced = inner, .reduction = Reduction::argmax, .value = s.at(z, {i(), j()}), .buffer = which, .index = {i()}},
+                        {.axes = {{2, 4}}, .value = s.at(e, {some}) + Scalar::read_if(Scalar::integer(0) <= before, e, f32, {before}, Scalar::number(f32, 7)),
+                         .buffer = chosen, .index = {i(), k()}}},
              2);
     expect_same(s.list, {1, 16, 39});
     expect_same(s.list, {1, 16, 39}, special);
