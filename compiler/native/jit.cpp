@@ -3,7 +3,7 @@
 #include "compiler/native/jit.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
-#include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
+#include <llvm/Config/llvm-config.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
@@ -19,6 +19,9 @@
 #include <llvm/Transforms/Scalar/SROA.h>
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Utils/Cloning.h>
+#if __has_include(<llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>)
+#include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
+#endif
 
 #include <atomic>
 #include <mutex>
@@ -95,7 +98,11 @@ void compile(Job& job, const KernelList& list, const Target& target, const Nativ
   llvm::LLVMContext context;
   llvm::Module module(fmt::format("{}.{}", list.entry, job.begin), context);
   module.setDataLayout(machine.createDataLayout());
+#if LLVM_VERSION_MAJOR >= 21
   module.setTargetTriple(machine.getTargetTriple());
+#else
+  module.setTargetTriple(machine.getTargetTriple().str());
+#endif
   for (size_t i = job.begin; i < job.end; ++i) {
     Emitter emitter(module, kernel_name(list, i), list, list.kernels[i], target);
     list.kernels[i].contraction ? emit_contraction(emitter) : emit_rows(emitter);
