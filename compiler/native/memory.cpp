@@ -25,7 +25,7 @@ llvm::Value* Emitter::linear(const Linear& form, bool varying, bool wide, bool n
       if (factor.c != 0) c = b.CreateAdd(c, integer(factor.c));
     }
     c = convert(c);
-    return b.CreateMul(x, wide ? splat(c) : c);
+    return b.CreateMul(x, x->getType()->isVectorTy() ? splat(c) : c);
   };
   llvm::Value* sum = nullptr;
   if (!varying && !form.constant.zero()) {
@@ -36,7 +36,7 @@ llvm::Value* Emitter::linear(const Linear& form, bool varying, bool wide, bool n
   for (auto [depth, term] : terms) {
     llvm::IRBuilder<>::InsertPointGuard guard(b);
     if (depth + 1 < levels_.size()) b.SetInsertPoint(levels_[depth + 1].outside);
-    llvm::Value* x = times(convert(value(term->atom, wide), term->atom->dtype), term->factor);
+    llvm::Value* x = times(convert(value(term->atom, wide && varying), term->atom->dtype), term->factor);
     sum = sum ? b.CreateAdd(sum, x) : x;
   }
   if (!sum) sum = narrow ? b.getInt32(0) : integer(0);

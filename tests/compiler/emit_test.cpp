@@ -197,6 +197,7 @@ TEST_CASE("views: transposed, reversed, strided, reshaped, padded, gathered") {
   out(s.at(x, {Scalar::to(i64, s.at(index, {i()})), j(), k()}), {n, 6, 7});
   BufferId column = s.buffer(Storage::input, i32, {40});
   out(s.at(x, {i(), floordiv(s.at(index, {i()}), Scalar::number(u8, 9)), s.at(column, {j()})}), {n, 40});
+  out(Scalar::to(f32, i() + Scalar::integer(3) * floordiv(j(), Scalar::integer(5)) + Scalar::integer(1)), {n, 23});
   auto elements = [&](BufferId id, int64_t e) { return id == column ? double(e * 3 % 7) : ordinary(id, e); };
   expect_same(s.list, {1, 2, 19}, [&](BufferId id, int64_t e) { return id == index ? 0 : elements(id, e); });
   expect_same(s.list, {19}, [&](BufferId id, int64_t e) { return id == index ? double(e * 5 % 19) : elements(id, e); });
