@@ -13,8 +13,14 @@ namespace {
 
 constexpr int cheap = 4;  // operations an element may cost to be computed again for each reader
 
-int weight(Scalar::Function function, DType dtype) {
+int weight(const ScalarNode& x) {
+  Scalar::Function function = x.function;
+  DType dtype = x.dtype;
   if (function <= Scalar::load) return 0;
+  // A pixel over a constant is emitted as products.
+  if (function == Scalar::div && x.arguments[0]->function == Scalar::cast && x.arguments[1]->function == Scalar::constant &&
+      x.arguments[0]->arguments[0]->dtype == u8)
+    return 1;
   if (function == Scalar::philox) return 24;
   if (function >= Scalar::exp) return 16;
   if (function == Scalar::div || function == Scalar::sqrt) return is_float(dtype) ? 4 : 8;
@@ -26,7 +32,7 @@ int cost(const Scalar& x) {
   std::unordered_set<const ScalarNode*> seen;
   std::function<int(const Scalar&)> walk = [&](const Scalar& node) -> int {
     if (!seen.insert(&*node).second) return 0;
-    int sum = weight(node->function, node->dtype);
+    int sum = weight(*node);
     if (node->function == Scalar::load)
       return node->guarded ? sum + 1 + walk(node->guard()) + walk(node->otherwise()) : sum;
     for (const Scalar& argument : node->arguments) sum += walk(argument);
