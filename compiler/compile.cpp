@@ -142,7 +142,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
 
   // Beyond this point there are only kernels.
   bool dumps = !inspection.dump.empty() || options.native_listings;
-  NativeOptions native{dumps || inspection.level >= 4, dumps || inspection.level >= 5, options.debug_lines};
+  NativeOptions native{dumps || inspection.level >= 4, dumps || inspection.level >= 5};
   Stopwatch native_watch;
   NativeCode code = jit(lists, target, native);
   double native_ms = native_watch.ms();

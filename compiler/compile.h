@@ -10,7 +10,6 @@ struct CompileOptions {
   Isa isa = Isa::avx512;      // at most; lowered to what the machine has
   bool listings = true;       // keep graph and kernel listings (llvm and assembly are made by `native_listings`)
   bool native_listings = false;
-  bool debug_lines = false;   // the user's lines in the code, for gdb and perf
 };
 
 // Compiles all entries of the graph, and `init`, which sets every state to its initial value. The graph is not changed.

@@ -23,7 +23,6 @@ struct NativeCode {
 
 struct NativeOptions {
   bool llvm = false, assembly = false;  // keep the listings
-  bool debug_lines = false;
 };
 
 // Throws InternalError if LLVM refuses a module.
