@@ -49,11 +49,13 @@ int64_t allowed_cpus() {
 Target Target::host(Isa at_most) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("sse2")) fail({}, "this machine has no SSE2, which compiled programs need");
+  return of(has_avx512() ? Isa::avx512 : has_avx2() ? Isa::avx2 : Isa::sse2, at_most);
+}
+
+Target Target::of(Isa found, Isa at_most) {
   Target t;
-  Isa found = has_avx512() ? Isa::avx512 : has_avx2() ? Isa::avx2 : Isa::sse2;
   t.isa = std::min(found, at_most);
-  if (found < at_most)
-    t.note = fmt::format("{}: this machine has no {}", name(found), at_most == Isa::avx512 ? "AVX-512" : "AVX2");
+  if (found < at_most) t.note = fmt::format("this machine has no {}", at_most == Isa::avx512 ? "AVX-512" : "AVX2");
   switch (t.isa) {
     case Isa::sse2: t.features = sse2_features; break;
     case Isa::avx2: t.features = avx2_features; break;

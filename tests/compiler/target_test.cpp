@@ -20,3 +20,12 @@ TEST_CASE("a lesser ISA can be asked for, and never a better one than the machin
   }
   CHECK(Target::host(Isa::sse2).str() == "sse2 (16 lanes)");
 }
+
+TEST_CASE("a machine without AVX-512 or AVX2 gets what it has, and the summary's line says so") {
+  CHECK(Target::of(Isa::avx512, Isa::avx512).str() == "avx512 (16 lanes)");
+  CHECK(Target::of(Isa::avx2, Isa::avx512).str() == "avx2 (16 lanes); this machine has no AVX-512");
+  CHECK(Target::of(Isa::avx2, Isa::avx2).str() == "avx2 (16 lanes)");
+  CHECK(Target::of(Isa::sse2, Isa::avx512).str() == "sse2 (16 lanes); this machine has no AVX-512");
+  CHECK(Target::of(Isa::sse2, Isa::avx2).str() == "sse2 (16 lanes); this machine has no AVX2");
+  CHECK(Target::of(Isa::sse2, Isa::avx512).features.find("avx") == std::string::npos);
+}
