@@ -38,6 +38,10 @@ Inspection Inspection::from_environment() {
     inspection.skip.push_back(skip.substr(begin, end - begin));
     begin = end + 1;
   }
+  for (const std::string& name : inspection.skip)
+    if (std::none_of(graph_passes().begin(), graph_passes().end(),
+                     [&](const GraphPass& pass) { return pass.optional && pass.name == name; }))
+      fmt::print(stderr, "tenon: TENON_SKIP: no optional pass is called '{}'\n", name);
   return inspection;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Runs the list of passes: times, verifies, dumps and skips them, all generically. The only reader of the environment:
 //   TENON_DEBUG=1 passes with node counts and milliseconds, 2 + graph after each pass that changed it, 3 + kernels and
-//   buffers, 4 + LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,group
+//   buffers, 4 + LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
 #include <chrono>
 #include <span>
 #include <string>
@@ -24,7 +24,7 @@ struct GraphPass {
 // The graph passes in order, from the user's graph to one that holds only compute definitions.
 std::span<const GraphPass> graph_passes();
 
-// Why one pass stands before another; checked when the compiler starts.
+// Why one pass stands before another; a test holds the list against it.
 struct PassOrder {
   std::string_view first, then, reason;
 };
