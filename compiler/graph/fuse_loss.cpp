@@ -247,11 +247,11 @@ std::string obstacle(Value v, Value above, int& budget) {
           "the {} is clipped by '{}' before the logarithm; leave that out, the fused form is finite "
           "without it",
           from, above.op().name);
-    if (is(above, add_op) && repeated_number(above.operand(1)))
+    if (std::optional<double> added = is(above, add_op) ? repeated_number(above.operand(1)) : std::nullopt)
       return fmt::format(
           "{} is added to the {} before the logarithm; leave that out, the fused form is finite "
           "without it",
-          *repeated_number(above.operand(1)), from);
+          v.dtype() == f32 ? fmt::format("{}", static_cast<float>(*added)) : fmt::format("{}", *added), from);
     if (is(above, log_op)) return fmt::format("no rule for the logarithm of a {}", from);
     return fmt::format("'{}' stands between the {} and the logarithm", above.op().name, from);
   }
@@ -318,7 +318,7 @@ void write_receipts(Graph& graph) {
     Line line = body.value(loss).line();
     for (const auto& [id, reason] : misses)
       if (below[static_cast<size_t>(id)])
-        fail(line, "require_fused: the loss was not fused: at {} {}", body.value(id).line().str(), reason);
+        fail(line, "require_fused: the loss was not fused: at {}: {}", body.value(id).line().str(), reason);
     bool found = false;
     for (NodeId id = 0; id <= loss; ++id) {
       Value v = body.value(id);
