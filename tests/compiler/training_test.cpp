@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 #include <tenon/tenon.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "tests/runtime/folder.h"
 
 using namespace tenon;
 
@@ -111,20 +113,142 @@ TEST_CASE("lesser ISAs compute the same up to rounding") {
   }
 }
 
-TEST_CASE("a checkpoint resumes exactly") {
-  Program program = compile(Model().graph);
-  auto run = [](Session& session, int from, int to) {
-    for (int step = from; step < to; ++step) {
-      Batch batch(static_cast<uint32_t>(step));
-      session.run("train", {{"x", batch.x}, {"label", batch.label}, {"rate", 0.01}});
-    }
+TEST_CASE("a run that was saved and loaded goes on with the same bits: Adam's moments, step, seed, place in the data") {
+  const test::Folder folder;
+  Graph g;
+  Extent n = g.size("n", 16);
+  Value x = g.input("x", u8, {n, 20}), label = g.input("label", u8, {n});
+  Value h = dropout(g, relu(dense(g, cast(x, f32) / 255, 12)), 0.25, Mode::train);
+  Value loss = nll(dense(g, h, 10), label);
+  g.entry("train", {{"loss", loss}}, minimize(loss, adam(0.01)));
+  const Program program = compile(g);
+  Tensor images(u8, {50, 20}), labels(u8, {50});
+  for (size_t i = 0; i < 1000; ++i) images.write<uint8_t>()[i] = static_cast<uint8_t>(i * 7919 >> 3);
+  for (size_t i = 0; i < 50; ++i) labels.write<uint8_t>()[i] = static_cast<uint8_t>(i % 10);
+  auto run = [](Session& session, Batches& batches, int steps) {
+    while (steps > 0)
+      if (batches.next()) session.run("train", {{"x", batches[0]}, {"label", batches[1]}}), --steps;
   };
-  Session whole(program), first(program), second(program);
-  whole.init(11), first.init(11), second.init(99);
-  run(whole, 0, 20);
-  run(first, 0, 8);
-  for (const StateBinding& state : program.states) second.write(state.name, first.read(state.name));
-  run(second, 8, 20);
-  for (const StateBinding& state : program.states)
-    CHECK_MESSAGE(whole.read(state.name).same_bits(second.read(state.name)), state.name);
+  Session whole(program);
+  whole.init(11);
+  Batches all(images, labels, 16, 5);  // four batches an epoch, the last one of two rows
+  run(whole, all, 19);
+  for (int first : {1, 4, 10}) {
+    Session begun(program);
+    begun.init(11);
+    Batches data(images, labels, 16, 5);
+    run(begun, data, first);
+    save(begun, folder / "run.safetensors", data.position());
+
+    Session resumed(compile(g));  // another process would compile again
+    Batches again(images, labels, 16, 5);
+    const Resumed at = load(resumed, folder / "run.safetensors");
+    CHECK(at.same_graph);
+    CHECK(resumed.read("step").number() == first);
+    CHECK(resumed.read("seed").number() == 11);
+    again.seek(at.position);
+    run(resumed, again, 19 - first);
+    CHECK(program.states.size() == 4 + 8 + 2);
+    for (const StateBinding& state : program.states)
+      CHECK_MESSAGE(whole.read(state.name).same_bits(resumed.read(state.name)), state.name);
+  }
+}
+
+TEST_CASE("a checkpoint of another model is refused and changes nothing") {
+  const test::Folder folder;
+  const Program adam_program = compile(Model(1, true).graph), sgd_program = compile(Model(1, false).graph);
+  Session from(sgd_program), to(adam_program);
+  from.init(1), to.init(2);
+  save(from, folder / "c");
+  const Tensor before = to.read("dense1/W");
+  const std::string text = test::message(folder, [&] { load(to, folder / "c"); });
+  CHECK(text.starts_with("c: a checkpoint of another model: "));
+  CHECK(text.find("dense1/W/adam.m: f32[100,37] is missing in the file") != std::string::npos);
+  CHECK(before.same_bits(to.read("dense1/W")));
+}
+
+TEST_CASE("rate and decay are run-time inputs of a compiled step") {
+  Graph g;
+  Value c = g.input("c", f32, {3}), rate = g.input("rate", f32, {}), decay = g.input("decay", f32, {});
+  Value w = g.parameter("w", f32, {3}, constant(2));
+  g.entry("train", {}, minimize(sum(c * w), sgd(rate, decay)));
+  Session session(compile(g));
+  session.init(1);
+  const Tensor slope = Tensor::of<float>({3}, {1, 2, 4});
+  session.run("train", {{"c", slope}, {"rate", 0.5}, {"decay", 0.25}});
+  CHECK(session.read("w").same_bits(Tensor::of<float>({3}, {1.25f, 0.75f, -0.25f})));
+  session.run("train", {{"c", slope}, {"rate", 0}, {"decay", 1}});
+  CHECK(session.read("w").same_bits(Tensor::of<float>({3}, {1.25f, 0.75f, -0.25f})));
+  session.run("train", {{"c", slope}, {"rate", 1}, {"decay", 0}});
+  CHECK(session.read("w").same_bits(Tensor::of<float>({3}, {0.25f, -1.25f, -4.25f})));
+}
+
+TEST_CASE("dropout: the key is seed and step, both of the session; in prediction there is none") {
+  Graph g;
+  Value x = g.input("x", f32, {400});
+  g.entry("draw", {{"y", dropout(g, x, 0.25, Mode::train)}}, {{g.step(), g.step() + 1}});
+  g.entry("predict", {{"y", dropout(g, x, 0.25, Mode::predict)}});
+  Session session(compile(g));
+  session.init(1);
+  Tensor ones(f32, {400});
+  for (float& value : ones.write<float>()) value = 1;
+  auto draw = [&](int64_t seed, int64_t step) {
+    session.write("seed", Tensor::scalar(seed));
+    session.write("step", Tensor::scalar(step));
+    return session.run("draw", {{"x", ones}})["y"].clone();
+  };
+  const Tensor first = draw(1, 0);
+  CHECK(first.same_bits(draw(1, 0)));
+  CHECK_FALSE(first.same_bits(draw(2, 0)));
+  CHECK_FALSE(first.same_bits(draw(1, 1)));
+  CHECK(std::abs(std::ranges::count(first.read<float>(), 0.0f) - 100) < 40);
+  CHECK(session.run("predict", {{"x", ones}})["y"].same_bits(ones));
+}
+
+TEST_CASE("a tied parameter is one, and its gradient is the sum over its uses") {
+  Graph g;
+  Value x = g.input("x", f32, {3, 4});
+  Value a = g.parameter("w", f32, {4, 4}, constant(0.5)), b = g.parameter("w", f32, {4, 4}, constant(0.5));
+  CHECK(a == b);
+  Value y = matmul(matmul(x, a), b);
+  g.entry("train", {{"loss", sum(y)}}, minimize(sum(y), sgd(1)));
+  Program program = compile(g);
+  CHECK(program.states.size() == 2);
+  Session session(program);
+  session.init(1);
+  Tensor ones(f32, {3, 4});
+  for (float& value : ones.write<float>()) value = 1;
+  session.run("train", {{"x", ones}});
+  // d sum(x w w) / d w = xᵀ·1·wᵀ + (x w)ᵀ·1 = 3·2 + 3·2 in every element
+  const Tensor w = session.read("w");
+  for (float value : w.read<float>()) CHECK(value == 0.5f - 12);
+}
+
+TEST_CASE("a gradient of a gradient compiles") {
+  Graph g;
+  Value x = g.input("x", f64, {5});
+  Value slope = gradients(sum(x * x * x * x), {x})[0];
+  g.entry("twice", {{"slope", slope}, {"curvature", gradients(sum(slope), {x})[0]}});
+  Session session(compile(g));
+  session.init(1);
+  Outputs out = session.run("twice", {{"x", Tensor::of<double>({5}, {-2, -1, 0, 1, 3})}});
+  CHECK(out["slope"].same_bits(Tensor::of<double>({5}, {-32, -4, 0, 4, 108})));
+  CHECK(out["curvature"].same_bits(Tensor::of<double>({5}, {48, 12, 0, 12, 108})));
+}
+
+TEST_CASE("training in f64 works like training in f32") {
+  Graph g;
+  Extent n = g.size("n", 64);
+  Value x = g.input("x", f64, {n, 2}), target = g.input("target", f64, {n, 1});
+  Value y = dense(g, tanh(dense(g, x, 8)), 1);
+  Value loss = mse(y, target);
+  g.entry("train", {{"loss", loss}}, minimize(loss, adam(0.02)));
+  Session session(compile(g));
+  session.init(5);
+  const Tensor four = Tensor::of<double>({4, 2}, {0, 0, 0, 1, 1, 0, 1, 1});
+  const Tensor exclusive = Tensor::of<double>({4, 1}, {0, 1, 1, 0});
+  double last = 1;
+  for (int step = 0; step < 500; ++step) last = session.run("train", {{"x", four}, {"target", exclusive}})["loss"].number();
+  CHECK(session.read("dense1/W").dtype() == f64);
+  CHECK(last < 1e-3);
 }
