@@ -13,7 +13,7 @@
 #include "compiler/kernel/tile.h"
 #include "compiler/native/jit.h"
 #include "compiler/pass.h"
-#include "ir/op.h"
+#include "ir/ops.h"
 #include "ir/text.h"
 
 #include <algorithm>
@@ -73,14 +73,31 @@ void merge_constants(KernelList& list, std::vector<Literal>& all) {
   }
 }
 
+Binding binding(const Node& node) { return {node.attributes.get<std::string>("name"), node.type, line_of(node)}; }
+
+// Inputs that the user's entry reads and the kernels do not, because a pass found them without effect: they are bound
+// and checked all the same, so that no pass changes what a program asks for.
+void bind_unread(const Body& source, ProgramEntry& entry) {
+  const Entry* written = source.entry(entry.name);
+  if (!written) return;
+  std::vector<NodeId> roots;
+  for (const auto& [name, id] : written->outputs) roots.push_back(id);
+  for (const auto& [state, value] : written->updates) roots.push_back(value);
+  std::vector<bool> reads = ancestors(source, roots);
+  for (NodeId id = 0; id < source.size(); ++id) {
+    const Node& node = source.node(id);
+    if (!reads[static_cast<size_t>(id)] || node.op != &input_op) continue;
+    Binding unread = binding(node);
+    if (std::ranges::none_of(entry.inputs, [&](const Binding& read) { return read.name == unread.name; }))
+      entry.inputs.push_back(std::move(unread));
+  }
+}
+
 // The data of an entry besides its code: what is bound, what is checked, what the reports show.
 ProgramEntry describe(const Body& body, const KernelList& list) {
   ProgramEntry entry;
   entry.name = list.entry;
-  for (NodeId id : list.inputs) {
-    const Node& node = body.node(id);
-    entry.inputs.push_back({node.attributes.get<std::string>("name"), node.type, line_of(node)});
-  }
+  for (NodeId id : list.inputs) entry.inputs.push_back(binding(body.node(id)));
   for (const auto& [name, id] : body.entry(list.entry)->outputs)
     entry.outputs.push_back({name, body.node(id).type, line_of(body.node(id))});
   entry.updated.assign(list.updated.begin(), list.updated.end());
@@ -157,6 +174,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   size_t kernels = 0;
   for (size_t i = 0; i < lists.size(); ++i) {
     ProgramEntry entry = describe(body, lists[i]);
+    bind_unread(source.body(), entry);
     NativeEntry& made = code.entries[i];
     entry.function = made.function;
     entry.scratch_bytes = made.scratch_bytes;

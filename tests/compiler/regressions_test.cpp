@@ -470,3 +470,19 @@ TEST_CASE("two states swap, and a third takes a transposition of what one was") 
       }
   }
 }
+
+TEST_CASE("an input that an entry reads without effect is bound like the others, and still gives the size") {
+  Graph g;
+  Extent n = g.size("n", 8);
+  Value x = g.input("x", f32, {n, 3}), unused = g.input("unused", f32, {n});
+  g.entry("run", {{"ones", select(constant(g.body(), boolean, 1), ones_like(x), x)}, {"count", size_of(g.body(), n)}});
+  Program program = compile(g);
+  Session session(program);
+  session.init(1);
+  Outputs results = session.run("run", {{"x", Tensor(f32, {5, 3})}});
+  check_row(results["ones"], Row(15, 1));
+  CHECK(results["count"].integer_at(0) == 5);
+  CHECK_THROWS_AS(session.run("run", {{"x", Tensor(f32, {5, 2})}}), Error);
+  CHECK_THROWS_AS(session.run("run", {{"x", Tensor(f32, {5, 3})}, {"unused", Tensor(f32, {5})}}), Error);
+  CHECK(unused.rank() == 1);
+}
