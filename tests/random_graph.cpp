@@ -5,7 +5,8 @@
 namespace tenon::testing {
 namespace {
 
-constexpr int64_t extents[] = {1, 2, 3, 5, 8, 16, 17, 33};
+constexpr int64_t extents[] = {1, 2, 3, 5, 8, 16, 17, 33, 64, 65};
+constexpr int64_t long_extents[] = {255, 256, 4095, 4096, 4097};  // about the blocks of a long sum
 
 class Builder {
  public:
@@ -16,16 +17,22 @@ class Builder {
     int64_t maximum = 1 + dice_.below(40);
     if (sized) n_ = result_.graph.size("n", maximum);
     result_.n = 1 + dice_.below(maximum);
+    if (dice_.below(6) == 0) float_ = f64;
+    empty_ = dice_.below(30) == 0;
     int64_t inputs = 1 + dice_.below(3), parameters = 1 + dice_.below(3), steps = 4 + dice_.below(24);
     for (int64_t i = 0; i < inputs; ++i) add_input(i);
-    for (int64_t i = 0; i < parameters; ++i) add_parameter(i);
+    for (int64_t i = 0; i < parameters; ++i) add_parameter();
     for (int64_t i = 0; i < steps; ++i) add_step();
+    add_states();
     finish();
     return std::move(result_);
   }
 
  private:
-  int64_t extent() { return extents[dice_.below(std::size(extents))]; }
+  int64_t extent() {
+    if (empty_ && dice_.below(4) == 0) return 0;
+    return extents[dice_.below(std::size(extents))];
+  }
   Value any() { return values_[static_cast<size_t>(dice_.below(static_cast<int64_t>(values_.size())))]; }
   Value recent() {  // mostly the last ones, so that graphs grow deep
     auto size = static_cast<int64_t>(values_.size());
@@ -38,25 +45,39 @@ class Builder {
   void add_input(int64_t number) {
     Shape shape;
     if (n_ && dice_.below(4)) shape.push_back(*n_);
-    for (int64_t rank = dice_.below(3); rank > 0; --rank) shape.push_back(extent());
+    if (dice_.below(12) == 0) {
+      if (shape.empty() || dice_.coin()) shape = {long_extents[dice_.below(std::size(long_extents))]};
+      if (dice_.below(3) == 0) shape.insert(shape.begin() + dice_.below(2), 1);
+    } else {
+      for (int64_t rank = dice_.below(shape.empty() ? 4 : 3); rank > 0; --rank) shape.push_back(extent());
+    }
     std::string name = "x" + std::to_string(number);
-    if (dice_.below(4) == 0)
-      keep(cast(result_.graph.input(name, u8, shape), f32) / 255);
-    else
-      keep(result_.graph.input(name, f32, shape));
+    switch (dice_.below(6)) {
+      case 0: return keep(cast(result_.graph.input(name, u8, shape), float_) / 255);
+      case 1: indices_.push_back(result_.graph.input(name, u8, shape)); break;
+      case 2: indices_.push_back(result_.graph.input(name, i32, shape)); break;
+      default: return keep(result_.graph.input(name, float_, shape));
+    }
+    if (indices_.back().type().elements().at(40) > 6000) return indices_.pop_back();
+    keep(cast(indices_.back(), float_) / 255);
   }
 
-  void add_parameter(int64_t number) {
+  Value add_parameter(Shape shape, double scale = 1) {
+    parameters_.push_back(result_.graph.parameter("w" + std::to_string(parameters_.size()), float_, std::move(shape),
+                                                  [scale](Graph& g, const Type& type) {
+                                                    return (uniform(g, type.dtype, type.shape) - 0.5) * scale;
+                                                  }));
+    return parameters_.back();
+  }
+
+  void add_parameter() {
     Shape shape;
     for (int64_t rank = dice_.below(3); rank > 0; --rank) shape.push_back(extent());
-    parameters_.push_back(result_.graph.parameter("w" + std::to_string(number), f32, shape, [](Graph& g, const Type& type) {
-      return uniform(g, type.dtype, type.shape) - 0.5;
-    }));
-    keep(parameters_.back());
+    keep(add_parameter(shape));
   }
 
   void add_step() {
-    switch (dice_.below(8)) {
+    switch (dice_.below(11)) {
       case 0:
       case 1: return unary();
       case 2: return binary();
@@ -64,13 +85,16 @@ class Builder {
       case 4: return reshape_one();
       case 5: return product();
       case 6: return rows();
+      case 7: return contract_two();
+      case 8: return by_index();
+      case 9: return dice_.coin() ? neighbours() : draw();
       default: return choose();
     }
   }
 
   void unary() {
     Value x = recent();
-    switch (dice_.below(14)) {
+    switch (dice_.below(16)) {
       case 0: return keep(tanh(x));
       case 1: return keep(sigmoid(x));
       case 2: return keep(relu(x));
@@ -84,6 +108,8 @@ class Builder {
       case 10: return keep(log1p(abs(x)));
       case 11: return keep(elu(x));
       case 12: return keep(gelu(x));
+      case 13: return keep(cast(cast(x, float_ == f32 ? f64 : f32) * 0.75, float_));
+      case 14: return keep(select(is_finite(x), floor(x * 0.25 + 1000) * 0.001, 0));
       default: return keep(1 - x);
     }
   }
@@ -111,10 +137,15 @@ class Builder {
     Axes axes;
     for (int64_t axis = 0; axis < x.rank(); ++axis)
       if (dice_.coin()) axes.push_back(axis);
-    switch (dice_.below(4)) {
+    bool sized = axes.empty();  // a product over the run-time size has no gradient
+    for (int64_t axis : axes) sized |= x.shape()[static_cast<size_t>(axis)].symbolic();
+    switch (dice_.below(5)) {
       case 0: return keep(sum(x, axes) * 0.1);
-      case 1: return keep(mean(x, axes));
-      case 2: return keep(reduce_max(x, axes));
+      case 1:
+        if (sized) return keep(sum(x * x, axes) * 0.1);
+        return keep(prod(1 + tanh(x) * 0.01, axes));
+      case 2: return keep(mean(x, axes));
+      case 3: return keep(reduce_max(x, axes));
       default: return keep(reduce_min(x, axes));
     }
   }
@@ -150,18 +181,13 @@ class Builder {
   void product() {
     Value a = recent();
     if (a.rank() != 2 || a.shape()[1].symbolic()) return unary();
-    int64_t units = extent();
-    parameters_.push_back(result_.graph.parameter("w" + std::to_string(parameters_.size()), f32, {a.shape()[1], units},
-                                                  [](Graph& g, const Type& type) {
-                                                    return (uniform(g, type.dtype, type.shape) - 0.5) * 0.5;
-                                                  }));
-    Value y = matmul(a, parameters_.back());
+    Value y = matmul(a, add_parameter({a.shape()[1], extent()}, 0.5));
     keep(dice_.coin() ? relu(y + 0.1) : y);
   }
 
   void rows() {
     Value x = recent();
-    if (x.rank() == 0 || x.shape().back().symbolic()) return;
+    if (x.rank() == 0 || x.shape().back().symbolic() || x.shape().back().count < 1) return;
     switch (dice_.below(4)) {
       case 0: return keep(softmax(x));
       case 1: return keep(log_softmax(x));
@@ -175,7 +201,89 @@ class Builder {
     if (x.rank() == 0 || x.shape().back().symbolic() || x.shape().back().count < 1) return;
     Value index = argmax(x);
     if (dice_.coin()) return keep(pick(x, index));
-    keep(x * one_hot(index, x.shape().back().count));
+    keep(x * one_hot(index, x.shape().back().count, float_));
+  }
+
+  // Two values with an extent in common, or one with itself.
+  void contract_two() {
+    Value a = recent(), b;
+    for (int attempt = 0; attempt < 8 && !b; ++attempt) {
+      Value candidate = any();
+      if (candidate.rank() == a.rank() && (candidate.rank() < 2 || candidate.shape() == a.shape())) b = candidate;
+    }
+    if (!b || (a.rank() == 1 && a.shape() != b.shape() && a.shape()[0].symbolic() && b.shape()[0].symbolic())) b = a;
+    b = tanh(b) * 0.2;
+    bool square = a.rank() == 2 && a.shape()[0].symbolic();  // the extent of a result has the size at most once
+    if (a.rank() == 1 && a.shape() == b.shape()) return keep(contract(a, b, "i,i->"));
+    if (a.rank() == 1 && !(a.shape()[0].symbolic() && b.shape()[0].symbolic())) return keep(contract(a, b, "i,j->ij"));
+    if (a.rank() == 2 && dice_.coin()) return keep(contract(a, b, dice_.coin() ? "ij,ij->j" : "ij,ij->i"));
+    if (a.rank() == 2) return keep(contract(a, b, square ? "ki,kj->ij" : "ik,jk->ij"));
+    if (a.rank() == 3) return keep(contract(a, b, a.shape()[1].symbolic() ? "bki,bkj->bij" : "bik,bjk->bij"));
+  }
+
+  // Rows of a table, rows added to a table, and one-hot: computed indices and bound ones.
+  void by_index() {
+    if (indices_.empty()) return unary();
+    Value index = indices_[static_cast<size_t>(dice_.below(static_cast<int64_t>(indices_.size())))];
+    int64_t rows = 1 + dice_.below(40);
+    Value wide = cast(index, i64);
+    Value within = wide - wide / rows * rows;
+    switch (dice_.below(4)) {
+      case 0:
+        if (index.dtype() == u8) return keep(gather(add_parameter({256, extents[dice_.below(4)]}), index));
+        return keep(gather(add_parameter({rows}), within));
+      case 1: return keep(gather(add_parameter({rows, extent()}), dice_.coin() ? within : cast(within, i32)));
+      case 2: return keep(one_hot(within, rows, float_) * 0.5);
+      default: {
+        Value x = recent();
+        if (x.rank() < index.rank() || !std::equal(index.shape().begin(), index.shape().end(), x.shape().begin()))
+          x = cast(index, float_) * 0.01;
+        return keep(scatter_add(within, x, rows) * 0.1);
+      }
+    }
+  }
+
+  // A chain of sums of neighbours: each reads the one before at two places.
+  void neighbours() {
+    Value x = recent();
+    if (x.rank() == 0 || x.shape().back().symbolic()) return;
+    for (int64_t links = 1 + dice_.below(3); links > 0 && x.shape().back().count > 1; --links) {
+      int64_t count = x.shape().back().count, axis = x.rank() - 1;
+      x = slice(x, axis, 1, count) * 0.5 + slice(x, axis, 0, count - 1);
+    }
+    keep(x);
+  }
+
+  void draw() {
+    Value x = recent();
+    if (dice_.coin()) return keep(dropout(result_.graph, x, 0.25));
+    keep(x + uniform(result_.graph, float_, x.shape()));
+  }
+
+  // States whose updates read one another, transposed and shifted: all reads see the values from the entry's start.
+  void add_states() {
+    if (dice_.coin()) return;
+    int64_t rows = extent(), columns = dice_.coin() ? rows : extent();
+    Value s[3];
+    for (int64_t i = 0; i < 3; ++i)
+      s[i] = result_.graph.state("s" + std::to_string(i), float_, i == 2 ? Shape{columns, rows} : Shape{rows, columns},
+                                 [](Graph& g, const Type& type) { return uniform(g, type.dtype, type.shape); });
+    updates_ = {{s[0], s[1]}, {s[1], s[0]}, {s[2], transpose(s[0])}};
+    if (dice_.coin()) updates_[0].value = s[1] * 0.5 + mean(tanh(recent()));
+    if (dice_.coin()) updates_[1].value = transpose(s[2]) + s[0] * 0.25;
+    switch (dice_.below(5)) {
+      case 0: updates_[2].value = reverse(s[2], {0}); break;
+      case 1: updates_[2].value = matmul(s[2], s[1] * 0.1, false, false) * 0.1; break;
+      case 2: updates_[2].value = (rows ? softmax(s[2]) : s[2]) + transpose(s[1]); break;
+      default: break;
+    }
+    if (updates_[2].value.shape() != s[2].shape()) {
+      if (rows == columns) updates_[2].value = matmul(s[2], s[2] * 0.1);
+      else updates_[2].value = transpose(s[1]) * s[2];
+    } else if (rows == columns && dice_.coin()) {
+      updates_[0].value = transpose(s[0]);
+    }
+    keep(s[0] * 0.5);
   }
 
   void finish() {
@@ -186,7 +294,9 @@ class Builder {
     Value loss = mean(tanh(values_.back() * 0.1));
     for (Value parameter : parameters_) result_.graph.allow_unreached(parameter);
     for (Value parameter : parameters_) loss = loss + sum(parameter * parameter) * 0.01;
-    result_.graph.entry("train", {{"loss", loss}}, minimize(loss, sgd(0.1)));
+    std::vector<Update> updates = minimize(loss, dice_.coin() ? sgd(0.1) : adam(0.01));
+    updates.insert(updates.end(), updates_.begin(), updates_.end());
+    result_.graph.entry("train", {{"loss", loss}}, std::move(updates));
   }
 
   Dice dice_;
@@ -194,6 +304,10 @@ class Builder {
   std::optional<Extent> n_;
   std::vector<Value> values_;
   std::vector<Value> parameters_;
+  std::vector<Value> indices_;  // integers from 0 to 255
+  std::vector<Update> updates_;
+  DType float_ = f32;
+  bool empty_ = false;  // extents of 0 occur
 };
 
 }  // namespace
