@@ -1,5 +1,5 @@
-// Everything a caller can do wrong with a compiled step: an Error word for word, with the line of the user's program
-// where there is one, and not a bit of any state changed.
+// Everything a caller can do wrong with a compiled step: an Error word for word, with the line of the user's
+// program where there is one, and not a bit of any state changed.
 #include <doctest/doctest.h>
 #include <tenon/tenon.h>
 
@@ -38,7 +38,8 @@ struct Run {
     std::vector<Tensor> before;
     for (const StateBinding& state : program.states) before.push_back(session.read(state.name));
     const std::string text = message([&] { session.run(entry, inputs); });
-    for (size_t i = 0; i < before.size(); ++i) CHECK(before[i].same_bits(session.read(program.states[i].name)));
+    for (size_t i = 0; i < before.size(); ++i)
+      CHECK(before[i].same_bits(session.read(program.states[i].name)));
     return text;
   }
 };
@@ -80,5 +81,7 @@ TEST_CASE("a label out of range names row and value, at the door and when it is 
         at(10) + "pick: index[1] is 4, valid is 0 <= index < 4");
   CHECK(r.fails("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", -1}}) ==
         at(10) + "pick: index[0] is -1, valid is 0 <= index < 4");
-  CHECK(message([&] { r.session.run("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", 0}}); }) == "no error");
+  CHECK(message([&] {
+          r.session.run("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", 0}});
+        }) == "no error");
 }

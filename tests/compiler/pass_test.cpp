@@ -1,5 +1,5 @@
-// What the environment shows: the ladder TENON_DEBUG=1 to 5, the files of TENON_DUMP, TENON_SKIP, and the dump that a
-// broken invariant leaves. The list of passes keeps the orders that its second table states.
+// What the environment shows: the ladder TENON_DEBUG=1 to 5, the files of TENON_DUMP, TENON_SKIP, and the
+// dump that a broken invariant leaves. The list of passes keeps the orders that its second table states.
 #include "compiler/pass.h"
 
 #include <doctest/doctest.h>
@@ -130,7 +130,8 @@ TEST_CASE("a broken invariant names the pass and the file that holds the graph b
   const Folder folder;
   Inspection inspection;
   inspection.dump = folder.path().string();
-  const GraphPass broken{"broken", [](const Graph&) -> Graph { throw InternalError("x.cpp:1: broken invariant: y"); },
+  const GraphPass broken{"broken",
+                         [](const Graph&) -> Graph { throw InternalError("x.cpp:1: broken invariant: y"); },
                          false, "", ""};
   const Graph graph = small();
   const std::string text = print(graph);
@@ -148,7 +149,8 @@ TEST_CASE("a broken invariant names the pass and the file that holds the graph b
 TEST_CASE("the list of passes keeps the orders it states") {
   auto at = [](std::string_view name) {
     const auto passes = graph_passes();
-    return std::find_if(passes.begin(), passes.end(), [&](const GraphPass& pass) { return pass.name == name; }) -
+    return std::find_if(passes.begin(), passes.end(),
+                        [&](const GraphPass& pass) { return pass.name == name; }) -
            passes.begin();
   };
   const auto count = std::ssize(graph_passes());

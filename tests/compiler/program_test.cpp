@@ -52,7 +52,8 @@ TEST_CASE("the memory report shows each entry's arena beside its lower bound, an
   CHECK(train.arena_lower_bound > 0);
   CHECK(train.arena_bytes >= train.arena_lower_bound);
   const std::string text = program.memory();
-  CHECK(has(text, fmt::format("train: arena {} bytes, lower bound {} bytes", train.arena_bytes, train.arena_lower_bound)));
+  CHECK(has(text, fmt::format("train: arena {} bytes, lower bound {} bytes", train.arena_bytes,
+                              train.arena_lower_bound)));
   for (const BufferReport& buffer : train.buffers) {
     CHECK(buffer.offset + buffer.bytes <= train.arena_bytes);
     CHECK(buffer.first_kernel <= buffer.last_kernel);
@@ -89,13 +90,15 @@ TEST_CASE("compile() fails when a required fusion did not happen, with its reaso
             "1e-08 is added to the softmax before the logarithm; leave that out, the fused form is finite without it");
 }
 
+// clang-format off: a mistake stands on one line, which its message names
 TEST_CASE("what cannot be compiled or declared is an error that names the line") {
   Graph empty;
   CHECK(message([&] { compile(empty); }) == "compile: the graph has no entry; add one with entry(name, outputs)");
   Graph g;
   const int64_t big = int64_t{1} << 40;
   CHECK(message([&] { g.input("x", f32, {big, big}); }) ==
-        line(__LINE__ - 1) + fmt::format("input 'x': f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
+        line(__LINE__ - 1) +
+            fmt::format("input 'x': f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
   CHECK(message([&] { g.input("x", f32, {-1}); }) == line(__LINE__) + "input 'x': extent -1 is negative: f32[-1]");
   CHECK(message([&] { g.size("n", 0); }) ==
         line(__LINE__ - 1) + "size: the maximum of 'n' is 0; it must be at least 1");
@@ -103,7 +106,8 @@ TEST_CASE("what cannot be compiled or declared is an error that names the line")
   CHECK(message([&] { g.input("y", f32, {n, big}); }) != "no error");
   const Value small = g.input("small", f32, {1});
   CHECK(message([&] { broadcast_to(broadcast_to(small, {big}), {big, big}); }) ==
-        line(__LINE__ - 1) + fmt::format("broadcast: f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
+        line(__LINE__ - 1) +
+            fmt::format("broadcast: f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
   const int made = __LINE__ + 1;
   const Value w = g.parameter("w", f32, {3}, zeros());
   CHECK(g.parameter("w", f32, {3}, zeros()) == w);
@@ -111,3 +115,4 @@ TEST_CASE("what cannot be compiled or declared is an error that names the line")
         line(__LINE__ - 1) + fmt::format("parameter 'w': is f32[4] here and parameter f32[3] at program_test.cpp:{}; a tied "
                                          "parameter has one type", made));
 }
+// clang-format on
