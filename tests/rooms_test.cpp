@@ -85,7 +85,10 @@ TEST_CASE("the visible top level is the seven entries") {
     std::string name(buffer, std::strcspn(buffer, "/\n"));
     if (!name.starts_with(".")) found.insert(name);
   }
-  if (pclose(listing) != 0) return MESSAGE("no git checkout");
+  if (pclose(listing) != 0) {
+    MESSAGE("skipped: no git checkout");
+    return;
+  }
   CHECK(found == expected);
 }
 
