@@ -8,6 +8,7 @@
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
 #include <llvm/IR/LegacyPassManager.h>
+#include <llvm/IR/OptBisect.h>
 #include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
 #include <llvm/Passes/PassBuilder.h>
@@ -34,7 +35,7 @@
 namespace tenon {
 namespace {
 
-constexpr size_t kernels_per_module = 4;  // fewer if one is a contraction, which is long
+constexpr int64_t module_weight = 256;  // a module costs about a millisecond beside its kernels
 
 template <typename T>
 T valid(llvm::Expected<T> value) {
@@ -70,6 +71,26 @@ struct Job {
   std::string llvm = {}, assembly = {};
 };
 
+// About how long its code is.
+int64_t weight(const Kernel& kernel) {
+  int64_t result = kernel.contraction ? 16 * kernel.tile.rows * kernel.tile.vectors : 0;
+  for (const Statement& statement : kernel.body) visit(statement.value, [&](const Scalar&) { ++result; });
+  return result;
+}
+
+// Passes that take a quarter of the time of code generation and change nothing here: the emitter has hoisted addresses
+// and ordered instructions already (measured on the benchmarks' steps: within the noise).
+class Gate : public llvm::OptPassGate {
+ public:
+  bool isEnabled() const override { return true; }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const {
+    return pass != "Loop Strength Reduction" && pass != "Machine Instruction Scheduler";
+  }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef unit) {  // LLVM 19's is not const
+    return static_cast<const Gate*>(this)->shouldRunPass(pass, unit);
+  }
+};
+
 std::string kernel_name(const KernelList& list, size_t kernel) { return fmt::format("{}.{}", list.entry, kernel); }
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
@@ -96,6 +117,8 @@ void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
 void compile(Job& job, const KernelList& list, const Target& target, const NativeOptions& options,
              llvm::TargetMachine& machine) {
   llvm::LLVMContext context;
+  Gate gate;
+  context.setOptPassGate(gate);
   llvm::Module module(fmt::format("{}.{}", list.entry, job.begin), context);
   module.setDataLayout(machine.createDataLayout());
 #if LLVM_VERSION_MAJOR >= 21
@@ -167,14 +190,17 @@ NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const
   auto builder = machine_builder(target);
   std::vector<Job> jobs;
   for (size_t i = 0; i < lists.size(); ++i) {
-    size_t count = lists[i].kernels.size(), begin = 0;
+    const std::vector<Kernel>& kernels = lists[i].kernels;
+    size_t begin = 0;
     do {
       size_t end = begin;
-      while (end < count && end - begin < kernels_per_module && !(end > begin && lists[i].kernels[end].contraction))
-        if (lists[i].kernels[end++].contraction) break;
+      for (int64_t sum = 0; end < kernels.size(); ++end) {
+        sum += weight(kernels[end]);
+        if (end > begin && sum > module_weight) break;
+      }
       jobs.push_back({.list = i, .begin = begin, .end = end});
       begin = end;
-    } while (begin < count);
+    } while (begin < kernels.size());
   }
   in_parallel(jobs.size(), [&](size_t i) {
     auto machine = valid(llvm::orc::JITTargetMachineBuilder(builder).createTargetMachine());
