@@ -27,7 +27,7 @@ constexpr GraphPass passes[] = {
     {"fuse_loss", fuse_loss, false, "log-probabilities", "softmax and sigmoid cross-entropy as one operation; receipts"},
     {"simplify", simplify, true, "any graph", "no identity, no dead node"},
     {"fold", fold, true, "any graph", "no small operation on constants alone"},
-    {"expand", expand, false, "fused losses", "only operations with a compute definition"},
+    {"expand", expand, false, "fused losses", "only compute definitions, none of them over nothing"},
     {"simplify", simplify, true, "any graph", "no identity that the expansions made"},
 };
 

@@ -52,6 +52,7 @@ Extent operator*(Extent a, Extent b) {
   if (a.symbolic() && b.symbolic())
     throw Error(fmt::format("a shape can hold the run-time size once: {} * {} is not of the form c*n", a.str(), b.str()));
   Extent product(checked_product(a.count, b.count));
+  if (product.count == 0) return product;  // nothing of any size is nothing
   product.size = a.symbolic() ? a.size : b.size;
   return product;
 }

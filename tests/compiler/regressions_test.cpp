@@ -396,6 +396,24 @@ TEST_CASE("extents of 0 and 1: identities over nothing, products over nothing, a
   check_row(results["d"], {});
 }
 
+TEST_CASE("views, products and random numbers of no elements inside larger values") {
+  Graph g;
+  Extent n = g.size("n", 5);
+  Value x = g.input("x", f32, {n, 8}), w = g.parameter("w", f32, {8, 0}, uniform(-1, 1)), e = g.input("e", i32, {n, 0, 65});
+  Value h = relu(matmul(x, w) + 0.1);
+  Value noise = dropout(g, sigmoid(cast(e, f32)), 0.25);
+  Value chain = slice(noise, 2, 1, 65) + slice(noise, 2, 0, 64);
+  auto results = run(g, {{"padded", pad(matmul(h, h, true, false), {0, 1}, {2, 0}, 0.5)}, {"all", sum(chain, {1})},
+                         {"wide", pad(chain, {0, 1, 0}, {0, 0, 0}, 2)}, {"flat", reshape(chain, {0})},
+                         {"d", gradients(sum(matmul(h, h, true, false)) + sum(x), {x})[0]}},
+                     {{"x", Tensor(f32, {2, 8})}, {"e", Tensor(i32, {2, 0, 65})}});
+  check_row(results["padded"], {0.5f, 0.5f});
+  check_row(results["all"], Row(128, 0));
+  check_row(results["wide"], Row(128, 2));
+  check_row(results["flat"], {});
+  check_row(results["d"], Row(16, 1));
+}
+
 TEST_CASE("vector times matrix, matrix times vector, dot and outer product") {
   Graph g;
   Value v = g.input("v", f32, {2}), w = g.input("w", f32, {3}), m = g.input("m", f32, {2, 3});
