@@ -287,6 +287,9 @@ Value add_state(Graph& graph, std::string_view kind, std::string_view local, Typ
   std::string path = body.scope();
   std::string name = path.empty() ? std::string(local) : path + "/" + std::string(local);
   check_type(body, kind, local, type, line);
+  if (name == "seed" || name == "step")
+    fail(line, "{} '{}': this name is taken by the {} of all random numbers; see Graph::{}", kind, name,
+         name == "seed" ? "key" : "counter", name);
   if (const State* known = body.state(name)) {
     const Node& node = body.node(known->node);
     if (node.type != type || node.op->name != kind)

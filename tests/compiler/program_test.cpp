@@ -114,5 +114,7 @@ TEST_CASE("what cannot be compiled or declared is an error that names the line")
   CHECK(message([&] { g.parameter("w", f32, {4}, zeros()); }) ==
         line(__LINE__ - 1) + fmt::format("parameter 'w': is f32[4] here and parameter f32[3] at program_test.cpp:{}; a tied "
                                          "parameter has one type", made));
+  CHECK(message([&] { g.state("seed", f32, {2}, zeros()); }) ==
+        line(__LINE__ - 1) + "state 'seed': this name is taken by the key of all random numbers; see Graph::seed");
 }
 // clang-format on
