@@ -34,13 +34,13 @@ class Tiler {
  private:
   // All threads meet before a kernel that touches what another thread may have written, or may still read, since they
   // met last. A kernel of one thread runs on the first, so two of those never wait for each other. After checks all
-  // threads meet anyway, to learn whether one failed.
+  // threads meet anyway, to learn whether one failed; later checks wait until all have read that flag.
   void set_barriers() {
     std::map<BufferId, bool> written, read;  // since the last barrier; true: by several threads
-    bool checked = false;
+    bool checked = false, flag_read = false;
     for (Kernel& kernel : list_.kernels) {
       const bool several = kernel.threads > 1;
-      if (checked && !kernel.check) written.clear(), read.clear();
+      if (checked && !kernel.check) written.clear(), read.clear(), flag_read = true;
       const Touched touched = touched_buffers(kernel, list_);
       auto waits = [&](const std::set<BufferId>& buffers, const std::map<BufferId, bool>& since) {
         return std::any_of(buffers.begin(), buffers.end(), [&](BufferId id) {
@@ -48,8 +48,9 @@ class Tiler {
           return it != since.end() && (it->second || several);
         });
       };
-      kernel.barrier = waits(touched.read, written) || waits(touched.written, written) || waits(touched.written, read);
-      if (kernel.barrier) written.clear(), read.clear();
+      kernel.barrier = waits(touched.read, written) || waits(touched.written, written) ||
+                       waits(touched.written, read) || (kernel.check && flag_read);
+      if (kernel.barrier) written.clear(), read.clear(), flag_read = false;
       for (BufferId id : touched.read) read[id] |= several;
       for (BufferId id : touched.written) written[id] |= several;
       checked = kernel.check.has_value();

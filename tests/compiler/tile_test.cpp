@@ -75,3 +75,18 @@ TEST_CASE("kernels of one thread need no barrier between them") {
     CHECK(list.kernels[1].barrier == large);
   }
 }
+
+TEST_CASE("a later check waits until all threads have read the flag of the earlier ones") {
+  Graph g;
+  Value table = g.input("table", i64, {8}), first = g.input("first", i64, {4});
+  Value second = gather(table, gather(table, first) + 1);
+  g.entry("e", {{"y", gather(table, second + 1)}});
+  KernelList list = group(g, *g.body().entry("e"), machine(Isa::avx512));
+  tile(list, machine(Isa::avx512));
+  int groups = 0;
+  for (size_t k = 0; k < list.kernels.size(); ++k) {
+    if (!list.kernels[k].check || (k > 0 && list.kernels[k - 1].check)) continue;
+    CHECK(list.kernels[k].barrier == (++groups > 1));
+  }
+  CHECK(groups == 2);
+}
