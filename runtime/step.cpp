@@ -132,7 +132,16 @@ size_t Step::index(std::string_view input) const {
 Step& Step::bind(std::string_view name, const Tensor& tensor) {
   const size_t i = index(name);
   Slot& slot = slots_[i];
-  slot.size = match(entry_->name, entry_->inputs[i], tensor);
+  const int64_t size = match(entry_->name, entry_->inputs[i], tensor);
+  for (size_t o = 0; o < entry_->outputs.size(); ++o) {
+    const std::byte* from = frames_[0].outputs[o];
+    const std::byte* past = from + entry_->outputs[o].type.bytes(memory_->program->maximum);
+    if (tensor.data() < past && from < tensor.data() + tensor.byte_count())
+      fail(entry_->inputs[i].line,
+           "{}: input {}: lies in output {}, which the run overwrites; bind its clone()", entry_->name, name,
+           entry_->outputs[o].name);
+  }
+  slot.size = size;
   slot.tensor = tensor;
   slot.number = false;
   slot.bound = true;

@@ -44,7 +44,7 @@ struct SessionMemory;
 class Step {
  public:
   // Binds an input, again if it was bound before. The elements may change between runs and must outlive them.
-  // Error if the entry has no such input, or its type differs. The name of the run-time size may be bound to
+  // Error if the entry has no such input, its type differs, or the tensor lies in an output of this entry. The name of the run-time size may be bound to
   // a number: needed only where no input has it. A number is exact in its input's type or rounded to it; an
   // integer input takes no fraction.
   Step& bind(std::string_view name, const Tensor& tensor);

@@ -223,3 +223,13 @@ TEST_CASE("many sessions run one program at the same time") {
   for (std::thread& user : users) user.join();
   CHECK(steps == std::vector<double>{100, 200, 300, 400});
 }
+
+TEST_CASE("an output is bound to its own entry only as a copy") {
+  const Program program = linear_program();
+  Session session(program);
+  session.init(1);
+  Outputs out = session.run("train", {{"x", x}, {"label", label}, {"rate", 0.5}});
+  CHECK(message([&] { session.run("train", {{"x", x}, {"label", label}, {"rate", out["loss"]}}); }) ==
+        "train.cpp:11: train: input rate: lies in output loss, which the run overwrites; bind its clone()");
+  session.run("train", {{"x", x}, {"label", label}, {"rate", out["loss"].clone()}});
+}
