@@ -91,7 +91,9 @@ class Gate : public llvm::OptPassGate {
   }
 };
 
+// Symbols that meet neither those of another entry nor a function of the C library.
 std::string kernel_name(const KernelList& list, size_t kernel) { return fmt::format("{}.{}", list.entry, kernel); }
+std::string entry_name(const KernelList& list) { return list.entry + ".entry"; }
 
 void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
   llvm::LoopAnalysisManager loops;
@@ -135,7 +137,7 @@ void compile(Job& job, const KernelList& list, const Target& target, const Nativ
   if (job.end == list.kernels.size()) {
     std::vector<std::string> names;
     for (size_t i = 0; i < list.kernels.size(); ++i) names.push_back(kernel_name(list, i));
-    emit_entry(module, list.entry, list, names);
+    emit_entry(module, entry_name(list), list, names);
   }
   std::string message;
   llvm::raw_string_ostream stream(message);
@@ -228,7 +230,7 @@ NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const
     entry.assembly += job.assembly;
   }
   for (size_t i = 0; i < lists.size(); ++i)
-    result.entries[i].function = valid(code->lookup(lists[i].entry)).toPtr<EntryFunction>();
+    result.entries[i].function = valid(code->lookup(entry_name(lists[i]))).toPtr<EntryFunction>();
   return result;
 }
 

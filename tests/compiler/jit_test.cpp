@@ -19,6 +19,17 @@ KernelList adds(const std::string& entry, double number, int kernels) {
 
 }  // namespace
 
+TEST_CASE("an entry may have the name of another's kernel or of a library's function") {
+  std::vector<KernelList> lists{adds("f", 1, 1), adds("f.0", 2, 1), adds("memset", 3, 1)};
+  NativeCode code = jit(lists, Target::host(), {});
+  for (size_t e = 0; e < 3; ++e) {
+    Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
+    NativeCode one{code.handle, {code.entries[e]}};
+    run(lists[e], one, 1, 1, true, memory);
+    CHECK(load(memory.bytes[1].data(), f32, 99).real == 6.0 + static_cast<double>(e));
+  }
+}
+
 TEST_CASE("several entries of several modules") {
   std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
   NativeCode code = jit(lists, Target::host(), {});
