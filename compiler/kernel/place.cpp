@@ -8,7 +8,7 @@
 namespace tenon {
 namespace {
 
-int64_t aligned(int64_t bytes) { return (bytes + 63) / 64 * 64; }
+int64_t aligned(int64_t bytes) { return checked_product(bytes / 64 + (bytes % 64 != 0), 64); }
 
 // The kernels that may run at the same time as each kernel, from its first to its last: those between the same two
 // barriers, if some of them run on several threads.
@@ -80,6 +80,10 @@ void place(KernelList& list) {
       block.last = std::max(block.last, concurrent[k].second);
     }
   }
+  int64_t total = 0;  // no end of a buffer lies beyond it
+  for (const Block& block : blocks)
+    if (__builtin_add_overflow(total, block.bytes, &total))
+      throw Error(fmt::format("entry '{}': its buffers overflow 63 bits of bytes", list.entry));
   list.lower_bound = 0;
   for (size_t k = 0; k < list.kernels.size(); ++k) {
     int64_t live = 0;

@@ -81,3 +81,9 @@ TEST_CASE("buffers that depend on the run-time size are placed at its maximum") 
   place(list);
   CHECK(list.arena_bytes == 100 * 16 * 4 + 16 * 16 * 4);
 }
+
+TEST_CASE("buffers that overflow 63 bits together are an error") {
+  KernelList list = list_of({{int64_t{1} << 62, 0, 1}, {int64_t{1} << 62, 0, 1}}, 2);
+  list.entry = "e";
+  CHECK_THROWS_WITH_AS(place(list), "entry 'e': its buffers overflow 63 bits of bytes", Error);
+}
