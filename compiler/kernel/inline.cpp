@@ -328,10 +328,11 @@ class Collector {
     if (leaf(body_, id) == Leaf::input) return id;
     Scalar x = at(id).whole;
     if (!x) return -1;
-    while (x->function == Scalar::cast && is_integer(x->dtype)) x = x->arguments[0];
+    bool widening = true;  // a cast to fewer bits may bring an element back into range
+    for (; x->function == Scalar::cast && is_integer(x->dtype); x = x->arguments[0])
+      widening = widening && byte_size(x->arguments[0]->dtype) <= byte_size(x->dtype);
     if (x->function != Scalar::load || x->guarded) return -1;
     NodeId source = static_cast<NodeId>(x->integer);
-    bool widening = byte_size(x->dtype) <= byte_size(type(id).dtype);
     bool all = type(source).elements() == type(id).elements();
     bool input = leaf(body_, source) == Leaf::input && is_integer(x->dtype);
     return input && widening && all && is_affine(x, type(source).shape) ? source : -1;

@@ -151,3 +151,12 @@ k5 for i<100
   table[i,j] for j<8 = table[i,j] - scatter_add[i,j]
 )");
 }
+
+TEST_CASE("an index that was cast to fewer bits is checked after the cast") {
+  Graph g;
+  Value table = g.input("table", f32, {3}), index = g.input("index", i64, {2});
+  g.entry("wide", {{"y", gather(table, cast(cast(index, i64), i64))}});
+  g.entry("narrow", {{"y", gather(table, cast(cast(index, u8), i64))}});
+  CHECK(kernels(g, "wide").find("door index < 3") != std::string::npos);
+  CHECK(kernels(g, "narrow").find("door") == std::string::npos);
+}
