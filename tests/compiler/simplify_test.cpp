@@ -208,3 +208,11 @@ TEST_CASE("a rewrite carries over what belongs to the program, and drops what is
   for (const Node& node : body.nodes) CHECK(node.op != &exp_op);
   CHECK(g.body().entry("train")->updates.size() == 1);
 }
+
+TEST_CASE("any number of views moves past any number of pointwise operations") {
+  Graph g;
+  Value y = g.input("x", f32, {2, 3});
+  for (int i = 0; i < 120; ++i) y = relu(transpose(reshape(y, {2, 3}), {1, 0}));
+  g.entry("e", {{"y", y}});
+  CHECK(simplify(g).body().size() > 0);
+}
