@@ -200,6 +200,8 @@ int64_t Body::next_stream() {
 
 Value apply(const Op& op, std::vector<Value> operands, Attributes attributes, Line line) {
   check(!operands.empty(), "apply() has an operand; a leaf is added by append()");
+  for (const Value& operand : operands)
+    if (!operand) fail(line, "{}: an operand is an empty Value", op.name);
   Body& body = operands[0].body();
   for (const Value& operand : operands)
     if (&operand.body() != &body) fail(line, "{}: operands belong to different graphs", op.name);
@@ -375,7 +377,14 @@ void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Valu
   body_->entries.push_back(std::move(entry));
 }
 
-void Graph::require_fused(Value loss) { body_->require_fused.push_back(loss.id()); }
-void Graph::allow_unreached(Value state) { body_->allow_unreached.push_back(state.id()); }
+void Graph::require_fused(Value loss) {
+  if (!loss || &loss.body() != body_.get()) throw Error("require_fused: the loss is not of this graph");
+  body_->require_fused.push_back(loss.id());
+}
+
+void Graph::allow_unreached(Value state) {
+  if (!state || &state.body() != body_.get()) throw Error("allow_unreached: the state is not of this graph");
+  body_->allow_unreached.push_back(state.id());
+}
 
 }  // namespace tenon

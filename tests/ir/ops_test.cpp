@@ -257,3 +257,13 @@ TEST_CASE("random draws: each call its own stream, moments as they should be, dr
   CHECK(average(cast(coin, f32)) == doctest::Approx(0.25).epsilon(0.1));
   CHECK(average(kept) == doctest::Approx(1).epsilon(0.03));
 }
+
+TEST_CASE("an empty Value, or one of another graph, is an error and never read") {
+  Graph g, other;
+  Value x = other.input("x", f32, {2});
+  CHECK_THROWS_WITH_AS(apply(tanh_op, {Value()}), "tanh: an operand is an empty Value", Error);
+  for (Value value : {Value(), x}) {
+    CHECK_THROWS_WITH_AS(g.require_fused(value), "require_fused: the loss is not of this graph", Error);
+    CHECK_THROWS_WITH_AS(g.allow_unreached(value), "allow_unreached: the state is not of this graph", Error);
+  }
+}
