@@ -3,6 +3,7 @@
 // blocks pairwise in ascending order. Every chain starts from the identity, so that a dead lane changes nothing.
 #include <bit>
 #include <limits>
+#include <tuple>
 
 #include "compiler/native/emit.h"
 
@@ -147,6 +148,30 @@ Emitter::Values along_lanes(Emitter& e, const Axis& axis, llvm::Value* begin, ll
   return last;
 }
 
+// Where any order will do, a short expression is folded into four accumulators, since max takes long for its result: returns
+// what they hold together, and how far they came.
+std::pair<llvm::Value*, llvm::Value*> four_at_a_time(const Fold& fold, const Statement& s, llvm::Value* begin,
+                                                     llvm::Value* end) {
+  constexpr int64_t stride = 4 * lanes, longest = 16;
+  Emitter& e = fold.e;
+  const Axis& axis = s.reduced[0];
+  llvm::Value* identity = fold.identity(e.vector_type(fold.dtype));
+  int64_t nodes = 0;
+  visit(s.value, [&](const Scalar&) { ++nodes; });
+  if (nodes > longest || axis.extent.at(e.list.maximum) < 2 * stride) return {identity, begin};
+  llvm::Value* whole = e.b.CreateAdd(begin, e.b.CreateAnd(e.b.CreateSub(end, begin), e.integer(-stride)));
+  auto chains = e.loop(begin, whole, stride, Emitter::Values(4, identity), [&](llvm::Value* i, Emitter::Values now) {
+    for (size_t u = 0; u < 4; ++u) {
+      e.open();
+      e.bind_vector(axis.variable, e.b.CreateAdd(i, e.integer(static_cast<int64_t>(u) * lanes)), nullptr);
+      now[u] = fold(now[u], e.vector(s.value));
+      e.close();
+    }
+    return now;
+  });
+  return {fold.pairwise(chains), whole};
+}
+
 // argmax: whether (y, j) beats (x, i), where an index of -1 means none, NaN is the maximum, and the first of equals wins.
 llvm::Value* beats(llvm::IRBuilder<>& b, DType dtype, llvm::Value* y, llvm::Value* j, llvm::Value* x, llvm::Value* i) {
   llvm::Value* zero = llvm::Constant::getNullValue(i->getType());
@@ -209,7 +234,9 @@ llvm::Value* reduce_lanes(Emitter& e, const Statement& s) {
   Fold fold{.e = e, .reduction = s.reduction, .dtype = s.value->dtype, .type = e.type(s.value->dtype)};
   auto* type = e.vector_type(s.value->dtype);
   return over_blocks(fold, axis.extent, [&](llvm::Value* begin, llvm::Value* end) {
-    llvm::Value* chains = along_lanes(e, axis, begin, end, {fold.identity(type)}, [&](const Emitter::Values& now, llvm::Value*) {
+    llvm::Value* start = fold.identity(type);
+    if (!fold.ordered()) std::tie(start, begin) = four_at_a_time(fold, s, begin, end);
+    llvm::Value* chains = along_lanes(e, axis, begin, end, {start}, [&](const Emitter::Values& now, llvm::Value*) {
       return Emitter::Values{fold(now[0], e.vector(s.value))};
     })[0];
     auto pairs = [&] {
