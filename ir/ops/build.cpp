@@ -157,6 +157,11 @@ Value unflatten_axes(const Value& flat, const Shape& shape, const Axes& axes) {
 
 Value position(const Value& x, int64_t axis) { return iota(x.body(), x.shape(), axis); }
 
+Value at_label(const Value& x, const Value& label) {
+  Value classes = iota(x.body(), {x.shape().back()}, 0);
+  return at_index(x, gather(classes, label));  // the label itself, checked
+}
+
 Value at_index(const Value& x, const Value& index) {
   return equal(position(x, x.rank() - 1), restore(cast(index, i64), x.shape(), {x.rank() - 1}));
 }

@@ -60,6 +60,8 @@ Value unflatten_axes(const Value& flat, const Shape& shape, const Axes& axes);
 Value position(const Value& x, int64_t axis);
 // bool, in x's shape: where the position on the last axis equals index (of x's leading shape).
 Value at_index(const Value& x, const Value& index);
+// The same for a label of the user's: one out of range is an Error of the run, also where nothing is read by it.
+Value at_label(const Value& x, const Value& label);
 
 // A pullback is a map that is linear in dy. A mask stays outside of it: for dy = select(c, d, 0) the result
 // is select(c, map(d), 0), so that 0 * inf and 0 / 0 never arise where the mask is off, at no cost where

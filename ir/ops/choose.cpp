@@ -41,7 +41,7 @@ constinit const Op pick_op = {
     .gradient =
         [](const Pullback& p) {
           const Value& x = p.x[0];
-          return Gradients{select(at_index(x, p.x[1]), restore(p.dy, x.shape(), {x.rank() - 1}), 0), Value()};
+          return Gradients{select(at_label(x, p.x[1]), restore(p.dy, x.shape(), {x.rank() - 1}), 0), Value()};
         },
     .compute =
         [](const Application& a) {

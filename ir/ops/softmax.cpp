@@ -113,7 +113,7 @@ constinit const Op cross_entropy_op = {
           const Value &probability = p.x[0], &target = p.x[1];
           auto repeat = [&](const Value& d) { return spread(d, probability); };
           if (is_integer(target.dtype())) {
-            Value hot = at_index(probability, target);
+            Value hot = at_label(probability, target);
             return Gradients{
                 through_mask(
                     p.dy, [&](const Value& d) { return select(hot, -repeat(d) / probability, 0); }, repeat),
@@ -147,7 +147,7 @@ constinit const Op softmax_cross_entropy_op = {
           Value e = exponentials(z), total = 1 + others(z);
           auto repeat = [&](const Value& d) { return spread(d, z); };
           if (is_integer(target.dtype())) {
-            Value hot = at_index(z, target), rest = row_sum(select(hot, 0, e));
+            Value hot = at_label(z, target), rest = row_sum(select(hot, 0, e));
             Value direction = select(hot, -repeat(rest), e);
             return Gradients{through_mask(
                                  p.dy, [&](const Value& d) { return direction * repeat(d / total); }, repeat),

@@ -85,3 +85,16 @@ TEST_CASE("a label out of range names row and value, at the door and when it is 
           r.session.run("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", 0}});
         }) == "no error");
 }
+
+TEST_CASE("a label out of range is an error also where the loss itself is no output") {
+  Graph g;
+  const Extent n = g.size("n", 8);
+  const Value x = g.input("x", f32, {n, 3}), label = g.input("label", i32, {n});
+  g.entry("train", {}, minimize(mean(softmax_cross_entropy(dense(g, x, 4), label)), sgd(0.1)));
+  const Program program = compile(g);
+  Session session(program);
+  session.init(1);
+  const std::string text = message(
+      [&] { session.run("train", {{"x", Tensor(f32, {2, 3})}, {"label", Tensor::of<int32_t>({2}, {0, 4})}}); });
+  CHECK(text.find("label[1] is 4, valid is 0 <= label < 4") != std::string::npos);
+}
