@@ -6,6 +6,8 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <map>
+#include <regex>
 
 using namespace tenon;
 using namespace tenon::testing;
@@ -117,4 +119,65 @@ TEST_CASE("random graphs: compiled agrees with evaluated, in the same bits by an
   }
   CHECK(count.elements > 1000 * seeds / 300);
   CHECK(count.undecided < count.elements / 4);  // an oracle that decides nothing would pass everything
+}
+
+namespace {
+
+// All outputs and states after one run of each entry, by name; equal inputs for equal seeds.
+std::map<std::string, Tensor> run_all(const Program& program, int64_t seed, int64_t n) {
+  Session session(program, {.threads = 1 + static_cast<int>(seed % 2)});
+  session.init(seed);
+  std::map<std::string, Tensor> all;
+  for (const ProgramEntry& entry : program.entries) {
+    if (entry.name == "init") continue;
+    std::vector<Input> inputs;
+    bool bound = program.size.empty();
+    for (const Binding& binding : entry.inputs) {
+      Dice dice{static_cast<uint64_t>(seed * 977 + binding.name.back())};
+      inputs.emplace_back(binding.name, random_tensor(dice, binding.type, n, true));
+      for (Extent extent : binding.type.shape) bound |= extent.symbolic();
+    }
+    if (!bound) inputs.emplace_back(program.size, n);
+    Results found = results(session, entry, inputs);
+    for (size_t i = 0; i < entry.outputs.size(); ++i) all[entry.name + " " + entry.outputs[i].name] = found[i];
+    for (size_t i = 0; i < program.states.size(); ++i)
+      all[entry.name + " " + program.states[i].name] = found[entry.outputs.size() + i];
+  }
+  return all;
+}
+
+// The program in which the run-time size is the number n.
+Graph with_size(const Graph& graph, int64_t n) {
+  std::string text = print(graph), result;
+  text = std::regex_replace(text, std::regex("\nsize n <= [^\n]*"), "");
+  std::regex sized("([\\[,])([0-9]*)n(?=[\\],])");
+  auto from = text.cbegin();
+  for (std::smatch match; std::regex_search(from, text.cend(), match, sized); from = match[0].second) {
+    int64_t factor = match[2].length() ? std::stoll(match[2]) : 1;
+    result.append(from, match[0].first).append(match[1]).append(std::to_string(factor * n));
+  }
+  return parse(result.append(from, text.cend()));
+}
+
+}  // namespace
+
+TEST_CASE("random graphs: the same bits without the exact passes, and with a constant for the run-time size") {
+  int64_t first = environment("TENON_RANDOM_SEED", 1), seeds = environment("TENON_RANDOM_COUNT", 150) / 10;
+  for (int64_t seed = first; seed < first + seeds; ++seed) {
+    CAPTURE(seed);
+    RandomGraph random = random_graph(static_cast<uint64_t>(seed));
+    auto expected = run_all(compile(random.graph, {.listings = false}), seed, random.n);
+    auto check_same = [&](const Program& program) {
+      auto actual = run_all(program, seed, random.n);
+      REQUIRE(actual.size() == expected.size());
+      for (const auto& [name, tensor] : expected) CHECK_MESSAGE(actual.at(name).same_bits(tensor), name);
+    };
+    Program fixed = compile(with_size(random.graph, random.n), {.listings = false});
+    CHECK(fixed.size.empty());
+    check_same(fixed);
+    setenv("TENON_SKIP", "simplify,fold", 1);  // the environment is the only door to this
+    Program skipped = compile(random.graph, {.listings = false});
+    unsetenv("TENON_SKIP");
+    check_same(skipped);
+  }
 }
