@@ -65,9 +65,12 @@ llvm::Value* Emitter::all(const Linear& form) {
 
 namespace {
 
-// Whether LLVM would make a branch for each lane of a masked access.
-bool branches(const Target& target, llvm::Type* type) {
-  return target.isa == Isa::sse2 || (target.isa == Isa::avx2 && type->getScalarSizeInBits() < 32);
+// Whether a masked access is a function of its own: where LLVM would make a branch for each lane, and where it would see
+// on AVX2 what the mask is made of. There it splits `a uniform condition and constant lanes` in two and takes the half
+// whose lanes are all constant and false for one that is loaded whole.
+bool apart(const Target& target, llvm::Type* type, llvm::Value* mask) {
+  if (target.isa == Isa::avx2) return type->getScalarSizeInBits() < 32 || !llvm::isa<llvm::Constant>(mask);
+  return target.isa == Isa::sse2;
 }
 llvm::Align alignment(llvm::Value* value) { return llvm::Align(value->getType()->getScalarSizeInBits() / 8); }
 
@@ -81,7 +84,7 @@ llvm::Value* Emitter::masked_load(llvm::Value* address, llvm::Value* mask, llvm:
     if (gather) return at.CreateMaskedGather(x[2]->getType(), x[0], align, x[1], x[2]);
     return at.CreateMaskedLoad(x[2]->getType(), x[0], align, x[1], x[2]);
   };
-  if (!branches(target, rest->getType())) return access(b, {address, mask, rest});
+  if (!apart(target, rest->getType(), mask)) return access(b, {address, mask, rest});
   return call_outlined(b, (gather ? "tenon.gather." : "tenon.load.") + type_name(rest->getType()), rest->getType(),
                        {address, mask, rest}, access);
 }
@@ -93,7 +96,7 @@ void Emitter::masked_store(llvm::Value* value, llvm::Value* address, llvm::Value
     scatter ? at.CreateMaskedScatter(x[0], x[1], align, x[2]) : at.CreateMaskedStore(x[0], x[1], align, x[2]);
     return nullptr;
   };
-  if (!branches(target, value->getType())) return void(access(b, {value, address, mask}));
+  if (!apart(target, value->getType(), mask)) return void(access(b, {value, address, mask}));
   call_outlined(b, (scatter ? "tenon.scatter." : "tenon.store.") + type_name(value->getType()), b.getVoidTy(),
                 {value, address, mask}, access);
 }

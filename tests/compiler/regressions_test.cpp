@@ -426,6 +426,23 @@ TEST_CASE("vector times matrix, matrix times vector, dot and outer product") {
   check_row(results["outer"], {1, 2, 3, 10, 20, 30});
 }
 
+TEST_CASE("a guard on rows and constant lanes masks both halves of a vector, on every ISA") {
+  for (Isa isa : {Isa::sse2, Isa::avx2, Isa::avx512}) {
+    Graph g;
+    Value x = g.input("x", f32, {3, 8});
+    Value wide = pad(x, {0, 0}, {0, 2}, 0.5);
+    g.entry("run", {{"y", concat({wide, wide * 2}, 0)}});
+    Program program = compile(g, {.isa = isa});
+    Session session(program);
+    Row given, expected;
+    for (int i = 0; i < 24; ++i) given.push_back(static_cast<float>(i + 1));
+    for (int row = 0; row < 6; ++row)
+      for (int i = 0; i < 10; ++i)
+        expected.push_back((i < 8 ? given[static_cast<size_t>(row % 3 * 8 + i)] : 0.5f) * (row < 3 ? 1 : 2));
+    check_row(session.run("run", {{"x", floats({3, 8}, given)}})["y"], expected);
+  }
+}
+
 // ---- the step ----
 
 TEST_CASE("the rate is an input, not a number in the code; a short batch needs no other program") {
