@@ -49,14 +49,10 @@ Graph add_init(const Graph& graph) {
   return result;
 }
 
-// A hash of the program's text, in which lines are comments: the identity of a model.
+// The identity of a model: a hash of its text without lines and scopes.
 std::string hash_text(std::string_view text) {
   uint64_t hash = 0xcbf29ce484222325u;
-  bool comment = false;
-  for (char c : text) {
-    comment = c == '#' || (comment && c != '\n');
-    if (!comment && c != ' ') hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
-  }
+  for (char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3u;
   return fmt::format("{:016x}", hash);
 }
 
@@ -188,9 +184,8 @@ Program compile(const Graph& source, const CompileOptions& options) {
     kernels += lists[i].kernels.size();
     program.entries.push_back(std::move(entry));
   }
-  std::string text = print(graph);
-  program.graph_hash = hash_text(text);
-  if (options.listings) program.graph = std::move(text);
+  program.graph_hash = hash_text(print(graph, {.origins = false}));
+  if (options.listings) program.graph = print(graph);
   program.receipts = receipts(body);
   program.target = target.str();
   program.code = code.handle;

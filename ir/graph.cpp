@@ -377,14 +377,14 @@ void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Valu
   body_->entries.push_back(std::move(entry));
 }
 
-void Graph::require_fused(Value loss) {
-  if (!loss || &loss.body() != body_.get()) throw Error("require_fused: the loss is not of this graph");
+void Graph::require_fused(Value loss, std::source_location at) {
+  if (!loss || &loss.body() != body_.get()) fail(at, "require_fused: the loss is not of this graph");
   body_->require_fused.push_back(loss.id());
 }
 
-void Graph::allow_unreached(Value state) {
-  if (!state || &state.body() != body_.get()) throw Error("allow_unreached: the state is not of this graph");
-  body_->allow_unreached.push_back(state.id());
+void Graph::allow_unreached(Value parameter, std::source_location at) {
+  if (!parameter || &parameter.body() != body_.get()) fail(at, "allow_unreached: the parameter is not of this graph");
+  body_->allow_unreached.push_back(parameter.id());
 }
 
 }  // namespace tenon

@@ -196,8 +196,10 @@ class Graph {
   void entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
              std::vector<Update> updates = {}, std::source_location at = std::source_location::current());
 
-  void require_fused(Value loss);     // compile() fails unless its softmax (or sigmoid) and logarithm were fused
-  void allow_unreached(Value state);  // minimize() leaves it alone instead of failing when no gradient reaches it
+  // compile() fails unless the loss's softmax (or sigmoid) and logarithm were fused.
+  void require_fused(Value loss, std::source_location at = std::source_location::current());
+  // minimize() leaves the parameter alone instead of failing when no gradient reaches it.
+  void allow_unreached(Value parameter, std::source_location at = std::source_location::current());
 
   Body& body() const { return *body_; }
 

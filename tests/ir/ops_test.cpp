@@ -263,7 +263,9 @@ TEST_CASE("an empty Value, or one of another graph, is an error and never read")
   Value x = other.input("x", f32, {2});
   CHECK_THROWS_WITH_AS(apply(tanh_op, {Value()}), "tanh: an operand is an empty Value", Error);
   for (Value value : {Value(), x}) {
-    CHECK_THROWS_WITH_AS(g.require_fused(value), "require_fused: the loss is not of this graph", Error);
-    CHECK_THROWS_WITH_AS(g.allow_unreached(value), "allow_unreached: the state is not of this graph", Error);
+    const std::string here = "ops_test.cpp:" + std::to_string(__LINE__ + 2);
+    const std::string below = "ops_test.cpp:" + std::to_string(__LINE__ + 2);
+    CHECK_THROWS_WITH_AS(g.require_fused(value), (here + ": require_fused: the loss is not of this graph").c_str(), Error);
+    CHECK_THROWS_WITH_AS(g.allow_unreached(value), (below + ": allow_unreached: the parameter is not of this graph").c_str(), Error);
   }
 }
