@@ -1,79 +1,123 @@
 #!/usr/bin/python3
-"""Times the training step beside PyTorch's eager one, interleaved in one run on one thread.
+"""Times the training step of every workload beside its peers, interleaved in one run.
 
-    benchmarks/compare.py BUILD/benchmarks/step [workload ...]
+    benchmarks/compare.py BUILD/benchmarks/step [--threads N] [--workload NAME] [--quick] [--json]
 
-Prints the medians over the repetitions and their ratio (PyTorch / ours: above 1, we are faster).
+All run from one file of parameters and data, which `step --save` writes, and the first loss of each peer is checked
+against ours. Each repetition asks every program in turn for a median over a tenth of a second; the medians of those and
+their ratios (peer / ours: above 1, we are faster) are printed, or one JSON object per row. Beside PyTorch
+(/usr/bin/python3 with torch) and ONNX Runtime (node with onnxruntime-node, in the folder ONNXRUNTIME_NODE or where
+node finds it), two rows of ours serve as peers: the same with one thread, and with a constant batch. A peer that is
+absent, or disagrees about the loss, is named with the reason.
 """
-import re
+import argparse
+import json
+import os
 import statistics
 import subprocess
 import sys
-import time
+import tempfile
 
-import torch
-
-REPETITIONS = 15
+HERE = os.path.dirname(os.path.abspath(__file__))
 
 
-def pytorch_step(widths, batch, adam):
-    layers = []
-    for a, b in zip(widths, widths[1:]):
-        layers += [torch.nn.Linear(a, b), torch.nn.ReLU()]
-    model = torch.nn.Sequential(*layers[:-1])
-    x = torch.rand(batch, widths[0])
-    if widths[-1] == 1:
-        target, cost = (torch.rand(batch, 1) < 0.5).float(), torch.nn.functional.binary_cross_entropy_with_logits
-    else:
-        target, cost = torch.randint(0, widths[-1], (batch,)), torch.nn.functional.cross_entropy
-    make = torch.optim.Adam if adam else torch.optim.SGD
-    optimizer = make(model.parameters(), lr=0.01)
+class Server:
+    """A program that answers each line by numbers. Peers say first who they are: "name version loss our_loss"."""
 
-    def step():
-        optimizer.zero_grad(set_to_none=True)
-        cost(model(x), target).backward()
-        optimizer.step()
+    def __init__(self, command, introduces=True):
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                        text=True)
+        if introduces:
+            words = self.process.stdout.readline().split()
+            if not words:
+                error = self.process.stderr.read().strip().splitlines()
+                raise RuntimeError(error[-1] if error else "it said nothing")
+            self.version, theirs, ours = " ".join(words[:-2]), float(words[-2]), float(words[-1])
+            if not abs(theirs - ours) <= 1e-5 * max(1, abs(ours)):
+                self.close()
+                raise RuntimeError(f"its first loss is {theirs}, ours {ours}")
 
-    return step
+    def ask(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return [float(word) for word in self.process.stdout.readline().split()]
 
-
-def median_us(step, seconds=0.1):
-    samples, end = [], time.perf_counter() + seconds
-    while len(samples) < 5 or time.perf_counter() < end:
-        start = time.perf_counter()
-        step()
-        samples.append((time.perf_counter() - start) * 1e6)
-    return statistics.median(samples)
+    def close(self):
+        self.process.stdin.close()
+        self.process.wait()
 
 
-def workloads():
-    """The rows of workloads.h, so that both sides compute the same."""
-    text = open(__file__.replace("compare.py", "workloads.h")).read()
-    for name, widths, batch, adam in re.findall(r'\{"([^"]+)", \{([0-9, ]+)\}, (\d+), (true|false)\}', text):
-        yield name, [int(w) for w in widths.split(",")], int(batch), adam == "true"
+def peers_of(step, workload, threads, start):
+    """(name, command, introduces itself) of all that stand beside this row."""
+    yield "pytorch", ["/usr/bin/python3", f"{HERE}/peers/pytorch.py", start, "--threads", threads], True
+    yield "onnxruntime", ["node", f"{HERE}/peers/onnxruntime.mjs", start, "--threads", threads], True
+    if threads != "1":
+        yield "one_thread", [step, "--serve", "--workload", workload], False
+    if workload.endswith("-n"):
+        yield "constant_batch", [step, "--serve", "--workload", workload[:-2], "--threads", threads], False
+
+
+def compare(step, row, threads, repetitions, absent):
+    """The row's object: ours, and each peer by name."""
+    workload = row["workload"]
+    with tempfile.TemporaryDirectory() as folder:
+        start = f"{folder}/start.safetensors"
+        subprocess.run([step, "--save", start, "--workload", workload], check=True)
+        servers = {"ours": Server([step, "--serve", "--workload", workload, "--threads", threads], False)}
+        for name, command, introduces in peers_of(step, workload, threads, start):
+            try:
+                servers[name] = Server(command, introduces)
+            except (OSError, RuntimeError) as error:
+                absent.setdefault(name, f"{workload}: {error}")
+        answers = {name: [] for name in servers}
+        for repetition in range(repetitions + 1):
+            for name, server in servers.items():
+                answer = server.ask()
+                if repetition:  # the first one warms up
+                    answers[name].append(answer)
+        versions = {name: server.version for name, server in servers.items() if hasattr(server, "version")}
+        for server in servers.values():
+            server.close()
+    medians = {name: statistics.median(answer[0] for answer in answers[name]) for name in answers}
+    ours = answers["ours"]
+    result = {"workload": workload, "threads": int(threads), "median_us": medians["ours"],
+              "min_us": min(answer[1] for answer in ours), "gflops": row["flops"] / medians["ours"] * 1e-3,
+              "fraction_of_peak": statistics.median(row["flops"] / a[0] * 1e-3 / (a[2] * int(threads)) for a in ours),
+              "peers": {name: {"median_us": us, "min_us": min(a[1] for a in answers[name]),
+                               "ratio": us / medians["ours"]}
+                        for name, us in medians.items() if name != "ours"}}
+    for name, version in versions.items():
+        result["peers"][name]["version"] = version
+    return result
 
 
 def main():
-    torch.set_num_threads(1)
-    ours, wanted = sys.argv[1], sys.argv[2:]
-    print(f"PyTorch {torch.__version__}, one thread, {REPETITIONS} interleaved repetitions")
-    print(f"{'workload':<32} {'ours us':>10} {'PyTorch us':>11} {'ratio':>7}")
-    for name, widths, batch, adam in workloads():
-        if wanted and name not in wanted:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step")
+    parser.add_argument("--threads", default="1")
+    parser.add_argument("--workload")
+    parser.add_argument("--quick", action="store_true", help="three repetitions, not fifteen")
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    rows = [json.loads(line) for line in
+            subprocess.run([options.step, "--list"], check=True, capture_output=True, text=True).stdout.splitlines()]
+    rows = [row for row in rows if options.workload in (None, row["workload"])]
+    if not rows:
+        sys.exit(f"compare.py: no workload is called {options.workload}")
+    absent = {}
+    for row in rows:
+        result = compare(options.step, row, options.threads, 3 if options.quick else 15, absent)
+        if options.json:
+            print(json.dumps(result), flush=True)
             continue
-        server = subprocess.Popen([ours, "--serve", "--workload", name], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        theirs = pytorch_step(widths, batch, adam)
-        a, b = [], []
-        for repetition in range(REPETITIONS + 1):
-            server.stdin.write("\n")
-            server.stdin.flush()
-            mine, peer = float(server.stdout.readline()), median_us(theirs)
-            if repetition:  # the first one warms up
-                a.append(mine)
-                b.append(peer)
-        server.stdin.close()
-        server.wait()
-        print(f"{name:<32} {statistics.median(a):>10.2f} {statistics.median(b):>11.2f} {statistics.median(b) / statistics.median(a):>7.2f}", flush=True)
+        print(f"{result['workload']:<34} {result['median_us']:>11.2f} us  {result['gflops']:>6.1f} GFLOP/s  "
+              f"{result['fraction_of_peak']:>5.1%} of peak", end="")
+        for name, peer in result["peers"].items():
+            print(f"   {peer.get('version', name).replace(' ', '-')} {peer['median_us']:.2f} us, {peer['ratio']:.2f} x",
+                  end="")
+        print(flush=True)
+    for name, reason in absent.items():
+        print(f"compare.py: {name} is absent: {reason}", file=sys.stderr)
 
 
 main()

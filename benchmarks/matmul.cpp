@@ -9,6 +9,7 @@
 #include <cstring>
 #include <map>
 
+#include "bench.h"
 #include "matmul.h"
 #include "peak.h"
 
@@ -120,7 +121,7 @@ Row measure(const Product& p, const std::vector<Peer>& peers, int threads, bool 
   std::vector<double> peaks;
   for (int i = 0; i < repetitions; ++i) {
     for (Contender& contender : contenders) contender.sample(quick ? 1000 : 5000);
-    peaks.push_back(peak_gflops());
+    peaks.push_back(bench::peak_gflops());
   }
   std::sort(peaks.begin(), peaks.end());
   Row row{contenders[0].median(), contenders[0].samples[0], peaks[peaks.size() / 2], {}};
@@ -144,20 +145,11 @@ void print_json(const Product& p, int threads, const Row& row) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  std::string only;
-  int threads = 1;
-  bool json = false, quick = false;
-  for (int i = 1; i < argc; ++i) {
-    std::string flag = argv[i];
-    if (flag == "--workload" && i + 1 < argc) only = argv[++i];
-    else if (flag == "--threads" && i + 1 < argc) threads = std::atoi(argv[++i]);
-    else if (flag == "--json") json = true;
-    else if (flag == "--quick") quick = true;
-    else return fmt::print(stderr, "matmul: unknown option {}\n", flag), 2;
-  }
+  const bench::Options options(argc, argv);
+  const int threads = options.threads;
   const std::vector<Peer> found = peers();
   set_peer_threads(threads);
-  if (!json) {
+  if (!options.json) {
     for (const Peer& peer : found) fmt::print("{} {}\n", peer.name, peer.version);
     for (const std::string& name : absent_peers()) fmt::print("{}: not found when this was configured\n", name);
     fmt::print("\n{:<20} {:>10} {:>8} {:>6}", "workload", "Tenon us", "GFLOP/s", "peak");
@@ -167,11 +159,11 @@ int main(int argc, char** argv) {
   double logarithms = 0, worst = HUGE_VAL;
   int rows = 0;
   for (const Product& p : products()) {
-    if (p.name().find(only) == std::string::npos) continue;
-    const Row row = measure(p, found, threads, quick);
+    if (p.name().find(options.workload) == std::string::npos) continue;
+    const Row row = measure(p, found, threads, options.quick);
     const double ratio = row.best() / row.median_us, gflops = p.flops() / row.median_us * 1e-3;
     logarithms += std::log(ratio), worst = std::min(worst, ratio), ++rows;
-    if (json) {
+    if (options.json) {
       print_json(p, threads, row);
     } else {
       fmt::print("{:<20} {:>10.2f} {:>8.1f} {:>5.0f}%", p.name(), row.median_us, gflops,
@@ -184,7 +176,7 @@ int main(int argc, char** argv) {
     }
     std::fflush(stdout);
   }
-  if (!json && rows > 0 && !found.empty())
+  if (!options.json && rows > 0 && !found.empty())
     fmt::print("{} rows: geometric mean of the best peer's time / ours {:.3f}, least {:.3f}\n", rows,
                std::exp(logarithms / rows), worst);
 }

@@ -1,32 +1,54 @@
 #pragma once
-// The training steps that are measured: what they compute stands here once, for every benchmark and for its peers.
+// The training steps that are measured: what they compute stands here once, for every benchmark and for its
+// peers.
 #include <tenon/tenon.h>
 
 #include <string>
 #include <vector>
 
+namespace bench {
+
+enum class Family : uint8_t {
+  mlp,      // relu layers; softmax cross-entropy, or sigmoid cross-entropy with one output
+  maxout,   // each unit the largest of 5 linear pieces; softmax cross-entropy
+  mixture,  // tanh layers; the output is 5 logits, means and log-sigmas of Gaussians; negative log-likelihood
+};
+
 struct Workload {
   std::string name;
+  Family family;
   std::vector<int64_t> widths;  // of the layers, the input's first
   int64_t batch;
-  bool adam;
+  bool adam;                   // or SGD
+  bool runtime_batch = false;  // the batch is the run-time size n <= 512, not a constant
 
-  // Multiplications and additions of the contractions of one step: forward, input gradients but the first, weights.
-  double flops() const {
-    double total = 0;
-    for (size_t i = 0; i + 1 < widths.size(); ++i)
-      total += (i == 0 ? 4.0 : 6.0) * static_cast<double>(batch * widths[i] * widths[i + 1]);
-    return total;
-  }
+  // What the algorithm multiplies and adds in the contractions of one step: forward, input gradients but the
+  // first, weight gradients.
+  double flops() const;
+  // inputs: x [n, first width]; target [n, 1] or label i32[n]; rate []. Entry "train" with the output "loss".
+  tenon::Graph graph(tenon::DType dtype = tenon::f32) const;
+  std::string json() const;  // for the peers: {"family":"mlp","widths":[2,8,1],"batch":4,"adam":false}
 };
 
-inline const std::vector<Workload> workloads = {
-    {"xor", {2, 8, 1}, 4, false},
-    {"mlp-784-128-10-b32", {784, 128, 10}, 32, false},
-    {"mlp-784-128-10-b128", {784, 128, 10}, 128, false},
-    {"mlp-784-512-512-10-b128-sgd", {784, 512, 512, 10}, 128, false},
-    {"mlp-784-512-512-10-b128-adam", {784, 512, 512, 10}, 128, true},
-    {"mlp-784-512-512-10-b512-sgd", {784, 512, 512, 10}, 512, false},
-    {"mlp-784-512-512-10-b512-adam", {784, 512, 512, 10}, 512, true},
-    {"mlp-784-2048x3-10-b512-adam", {784, 2048, 2048, 2048, 10}, 512, true},
+// Every row of the table, each followed by its twin with a run-time batch, whose name ends in "-n".
+const std::vector<Workload>& workloads();
+
+// A workload that trains: compiled, its parameters initialised, synthetic data bound.
+class Training {
+ public:
+  Training(const Workload& workload, int threads, tenon::DType dtype = tenon::f32);
+  void step() { step_.run(); }
+  double loss() const { return step_.output("loss").number(); }
+  const tenon::Program& program() const { return session_.program(); }
+  // The parameters as they are now and the inputs ("x", and "target" or "label"): what a peer needs to do the
+  // same.
+  tenon::SafeTensors state() const;
+
+ private:
+  tenon::Session session_;
+  tenon::Tensor x_, target_;
+  std::string target_name_;
+  tenon::Step step_;
 };
+
+}  // namespace bench

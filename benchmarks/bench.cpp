@@ -1,0 +1,75 @@
+#include "bench.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+namespace bench {
+
+Options::Options(int argc, char** argv, std::vector<std::string_view> flags) {
+  for (int i = 1; i < argc; ++i) {
+    const std::string flag = argv[i];
+    const auto follows = [&] { return i + 1 < argc; };
+    if (flag == "--json")
+      json = true;
+    else if (flag == "--quick")
+      quick = true;
+    else if (flag == "--workload" && follows())
+      workload = argv[++i];
+    else if (flag == "--threads" && follows())
+      threads = std::max(1, std::atoi(argv[++i]));
+    else if (std::find(flags.begin(), flags.end(), flag) != flags.end())
+      own.emplace_back(flag, "");
+    else if (std::find(flags.begin(), flags.end(), flag + "=") != flags.end() && follows())
+      own.emplace_back(flag, argv[++i]);
+    else {
+      fmt::print(stderr, "{}: unknown option {}, or its argument is missing\n", argv[0], flag);
+      std::exit(2);
+    }
+  }
+}
+
+bool Options::has(std::string_view flag) const {
+  return std::any_of(own.begin(), own.end(), [&](const auto& given) { return given.first == flag; });
+}
+
+std::string Options::get(std::string_view flag) const {
+  for (const auto& [name, argument] : own)
+    if (name == flag) return argument;
+  return "";
+}
+
+double median(std::vector<double> samples) {
+  const auto middle = samples.begin() + static_cast<std::ptrdiff_t>(samples.size() / 2);
+  std::nth_element(samples.begin(), middle, samples.end());
+  return *middle;
+}
+
+double minimum(const std::vector<double>& samples) {
+  return *std::min_element(samples.begin(), samples.end());
+}
+
+Table::Table(std::vector<Column> columns, bool json) : columns_(std::move(columns)), json_(json) {
+  if (json_) return;
+  for (size_t i = 0; i < columns_.size(); ++i)
+    i == 0 ? fmt::print("{:<34}", columns_[i].name) : fmt::print(" {:>16}", columns_[i].name);
+  fmt::print("\n");
+}
+
+void Table::row(const std::vector<Cell>& cells) const {
+  std::string line;
+  for (size_t i = 0; i < cells.size(); ++i) {
+    const std::string* text = std::get_if<std::string>(&cells[i]);
+    const std::string value =
+        text ? *text : fmt::format("{:.{}f}", std::get<double>(cells[i]), columns_[i].digits);
+    if (json_)
+      line += fmt::format("{}\"{}\":{}", i ? "," : "", columns_[i].name, text ? '"' + value + '"' : value);
+    else
+      line += i == 0 ? fmt::format("{:<34}", value) : fmt::format(" {:>16}", value);
+  }
+  fmt::print("{}\n", json_ ? "{" + line + "}" : line);
+  std::fflush(stdout);
+}
+
+}  // namespace bench
