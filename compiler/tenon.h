@@ -5,6 +5,7 @@
 #include "compiler/graph/update.h"
 #include "ir/evaluate.h"
 #include "ir/graph.h"
+#include "ir/model/distributions.h"
 #include "ir/model/initializers.h"
 #include "ir/model/layers.h"
 #include "ir/model/losses.h"

@@ -34,12 +34,6 @@ Value mae(Value prediction, Value target, std::source_location at) {
   return mean(abs(prediction - target));
 }
 
-Value nll(Value logits, Value label, std::source_location at) {
-  require_labels("nll", logits, label, at);
-  const Scope scope(logits.body(), "nll", at);
-  return mean(softmax_cross_entropy(logits, label));
-}
-
 Value accuracy(Value logits, Value label, std::source_location at) {
   require_labels("accuracy", logits, label, at);
   const Scope scope(logits.body(), "accuracy", at);

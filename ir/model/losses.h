@@ -13,9 +13,6 @@ Value mse(Value prediction, Value target, std::source_location at = std::source_
 // is 0.
 Value mae(Value prediction, Value target, std::source_location at = std::source_location::current());
 
-// mean(-log softmax(logits)[label]): logits [..., classes], label [...] of an integer type.
-Value nll(Value logits, Value label, std::source_location at = std::source_location::current());
-
 // The share of rows whose largest logit, the first of equals, is the label's: logits [..., classes], label
 // [...] of an integer type.
 Value accuracy(Value logits, Value label, std::source_location at = std::source_location::current());

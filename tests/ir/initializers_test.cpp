@@ -8,6 +8,7 @@
 #include <cmath>
 
 #include "ir/evaluate.h"
+#include "ir/model/distributions.h"
 #include "ir/model/layers.h"
 #include "ir/model/losses.h"
 #include "ir/ops.h"
