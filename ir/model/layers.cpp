@@ -3,22 +3,18 @@
 #include "ir/ops.h"
 
 namespace tenon {
-namespace {
 
-// The first of name1, name2, ... under the open scopes that has no parameter W yet.
-std::string number(const Body& body, std::string_view name) {
+std::string numbered(const Body& body, std::string_view layer, std::string_view parameter) {
   const std::string path = body.scope().empty() ? "" : body.scope() + "/";
   for (int64_t i = 1;; ++i) {
-    std::string numbered = fmt::format("{}{}", name, i);
-    if (!body.state(path + numbered + "/W")) return numbered;
+    std::string name = fmt::format("{}{}", layer, i);
+    if (!body.state(fmt::format("{}{}/{}", path, name, parameter))) return name;
   }
 }
 
-}  // namespace
-
 Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOptions options,
              std::source_location at)
-    : name(options.name.empty() ? number(graph.body(), "dense") : std::move(options.name)) {
+    : name(options.name.empty() ? numbered(graph.body(), "dense", "W") : std::move(options.name)) {
   if (inputs < 1 || units < 1) fail(at, "dense: needs inputs and units, not {} and {}", inputs, units);
   if (!is_float(dtype)) fail(at, "dense: the element type is {}; it must be f32 or f64", tenon::name(dtype));
   const Scope scope(graph, name, at);

@@ -8,6 +8,9 @@ namespace tenon {
 
 enum class Mode : uint8_t { train, predict };
 
+// The first of layer1, layer2, ... under the open scopes that does not have the parameter yet.
+std::string numbered(const Body& body, std::string_view layer, std::string_view parameter);
+
 struct DenseOptions {
   Initializer weight = he();
   // 0.1 lets rectifiers begin active (Goodfellow, Bengio, Courville 2016, section 6.3.1) and a softmax does

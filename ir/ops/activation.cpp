@@ -122,6 +122,13 @@ constinit const Op softplus_op = {
 namespace {
 // The normal distribution function, shared by gelu and its gradient.
 Value normal_cdf(const Value& x) { return 0.5 * (1 + erf(x * std::sqrt(0.5))); }
+
+// x cut to the finite range, so that an infinite x times a factor that vanishes there is 0 and not NaN.
+double largest(const Value& x) {
+  return x.dtype() == f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
+}
+Value above_infinity(const Value& x) { return max(x, -largest(x)); }
+Value finite(const Value& x) { return clip(x, -largest(x), largest(x)); }
 }  // namespace
 
 // x * Phi(x); Hendrycks and Gimpel 2016, the exact form.
@@ -131,11 +138,11 @@ constinit const Op gelu_op = {
     .type = same_float,
     .gradient =
         [](const Pullback& p) {
-          const Value& x = p.x[0];
+          Value x = finite(p.x[0]);
           Value density = 0.3989422804014327 * exp(-0.5 * (x * x));
           return Gradients{scale(p.dy, normal_cdf(x) + x * density)};
         },
-    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * normal_cdf(x[0]); },
+    .expand = [](std::span<const Value> x, const Attributes&) { return above_infinity(x[0]) * normal_cdf(x[0]); },
 };
 
 // x * sigmoid(x).
@@ -146,9 +153,9 @@ constinit const Op silu_op = {
     .gradient =
         [](const Pullback& p) {
           Value s = sigmoid(p.x[0]);
-          return Gradients{scale(p.dy, s * (1 + p.x[0] * (1 - s)))};
+          return Gradients{scale(p.dy, s * (1 + finite(p.x[0]) * (1 - s)))};
         },
-    .expand = [](std::span<const Value> x, const Attributes&) { return x[0] * sigmoid(x[0]); },
+    .expand = [](std::span<const Value> x, const Attributes&) { return above_infinity(x[0]) * sigmoid(x[0]); },
 };
 
 // x for x > 0, else alpha * (e^x - 1), whose derivative there is y + alpha.
