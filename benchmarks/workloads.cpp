@@ -8,7 +8,6 @@ namespace {
 using namespace tenon;
 
 constexpr int64_t pieces = 5, gaussians = 5, largest_batch = 512;
-constexpr double rate = 0.01;
 
 // Outputs of the layer that ends at widths[i], before its activation.
 int64_t units(const Workload& w, size_t i) {
@@ -62,7 +61,7 @@ std::string Workload::json() const {
   const char* names[] = {"mlp", "maxout", "mixture"};
   return fmt::format(
       R"({{"family":"{}","widths":[{}],"batch":{},"adam":{},"pieces":{},"gaussians":{},"rate":{}}})",
-      names[static_cast<int>(family)], fmt::join(widths, ","), batch, adam, pieces, gaussians, rate);
+      names[static_cast<int>(family)], fmt::join(widths, ","), batch, adam, pieces, gaussians, rate());
 }
 
 const std::vector<Workload>& workloads() {
@@ -115,10 +114,10 @@ Training::Training(const Workload& workload, int threads, DType dtype)
   if (labels)
     fill(target_, [&] { return next() * static_cast<double>(workload.widths.back()); });
   else if (workload.family == Family::mixture)
-    fill(target_, next);
+    fill(target_, [&] { return 4 * next() - 2; });
   else
     fill(target_, [&] { return next() < 0.5 ? 0.0 : 1.0; });
-  step_.bind("x", x_).bind(target_name_, target_).bind("rate", rate);
+  step_.bind("x", x_).bind(target_name_, target_).bind("rate", workload.rate());
 }
 
 SafeTensors Training::state() const {

@@ -22,6 +22,9 @@ struct Workload {
   bool adam;                   // or SGD
   bool runtime_batch = false;  // the batch is the run-time size n <= 512, not a constant
 
+  // Such that the loss falls and two correct programs do not drift apart: at 0.01 Adam's steps amplify every
+  // rounding.
+  double rate() const { return adam ? 0.001 : 0.01; }
   // What the algorithm multiplies and adds in the contractions of one step: forward, input gradients but the
   // first, weight gradients.
   double flops() const;
