@@ -16,7 +16,7 @@ using llvm::Value;
 
 namespace {
 
-using Polynomial = Value* (*)(llvm::IRBuilderBase&, Value*);
+using Polynomial = Value* (*)(const Arithmetic&, Value*);
 
 // A polynomial in place, or one of f32 that is called: it is longer, and needs its calls and branches out of
 // the way.
@@ -72,11 +72,12 @@ Value* by_lane(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef
 }
 
 // The body of a called function; the position is in its entry block.
-Value* emit_body(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+Value* emit_body(llvm::IRBuilderBase& b, Isa isa, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
   Emission how = emission(function);
   Value* x = arguments[0];
   if (!how.called || !x->getType()->getScalarType()->isFloatTy()) return by_lane(b, function, arguments);
-  if (how.bound == 0) return how.called(b, x);
+  Arithmetic m(b, x->getType(), isa);
+  if (how.bound == 0) return how.called(m, x);
   Value* outside = b.CreateFCmpUGT(b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x),
                                    llvm::ConstantFP::get(x->getType(), how.bound));
   if (x->getType()->isVectorTy()) outside = b.CreateOrReduce(outside);
@@ -89,21 +90,22 @@ Value* emit_body(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayR
   Value* reference = by_lane(b, function, arguments);
   Value* inside = b.CreateFCmpOLE(b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x),
                                   llvm::ConstantFP::get(x->getType(), how.bound));
-  b.CreateRet(b.CreateSelect(inside, how.called(b, x), reference));
+  b.CreateRet(b.CreateSelect(inside, how.called(m, x), reference));
   b.SetInsertPoint(near);
-  return how.called(b, x);
+  return how.called(m, x);
 }
 
 }  // namespace
 
-Value* emit_math(llvm::IRBuilderBase& b, Scalar::Function function, llvm::ArrayRef<Value*> arguments) {
+Value* emit_math(llvm::IRBuilderBase& b, Isa isa, Scalar::Function function,
+                 llvm::ArrayRef<Value*> arguments) {
   Value* x = arguments[0];
   if (function == Scalar::sqrt) return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, x);
   Emission how = emission(function);
-  if (how.in_place && x->getType()->getScalarType()->isFloatTy()) return how.in_place(b, x);
+  if (how.in_place && x->getType()->getScalarType()->isFloatTy()) return how.in_place({b, x->getType(), isa}, x);
   std::string name = fmt::format("tenon.{}.{}", tenon::function(function).name, type_name(x->getType()));
   auto* call = call_outlined(b, name, x->getType(), arguments, [&](llvm::IRBuilder<>& inside, llvm::ArrayRef<Value*> a) {
-    return emit_body(inside, function, a);
+    return emit_body(inside, isa, function, a);
   });
   call->setDoesNotAccessMemory();
   return call;

@@ -11,12 +11,13 @@
 #include <utility>
 #include <vector>
 
+#include "compiler/kernel/target.h"
 #include "ir/compute.h"
 
 namespace tenon {
 
 // Of sqrt to trigamma in Scalar::Function.
-llvm::Value* emit_math(llvm::IRBuilderBase& b, Scalar::Function function,
+llvm::Value* emit_math(llvm::IRBuilderBase& b, Isa isa, Scalar::Function function,
                        llvm::ArrayRef<llvm::Value*> arguments);
 
 // The symbols that emitted math may call ("tenon_sin"), and their addresses.

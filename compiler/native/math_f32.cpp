@@ -19,47 +19,44 @@ constexpr uint64_t to_integer_bits = 0x4b400000;
 constexpr uint64_t one_bits = 0x3f800000;
 
 struct Exponential {
-  Value* fraction;   // e^x = fraction * 2^exponent, fraction in [0.7, 1.42]
-  Value* above_one;  // fraction - 1 before its rounding
-  Value* exponent;   // as an integer
+  Value *p, *r;  // e^x = (1 + p r) * 2^n, p r in [-0.3, 0.42]
+  Value* n;      // an integer as a float
+  Value* fraction(const Arithmetic& m) const { return m.fma(p, r, m.number(1)); }
 };
 
-// For |x| < 2^7; a NaN makes the fraction NaN.
+// For |x| < 2^7; a NaN makes p and r NaN.
 Exponential exponential(const Arithmetic& m, Value* x) {
-  Value* shifted = m.fma(x, m.number(log2e), m.number(to_integer));
-  Value* n = m.sub(shifted, m.number(to_integer));
+  Value* n = m.sub(m.fma(x, m.number(log2e), m.number(to_integer)), m.number(to_integer));
   Value* r = m.fma(n, m.number(-ln2_high), x);
   r = m.fma(n, m.number(-ln2_low), r);
-  // 1 + r + r^2 p(r) on |r| <= ln(2) / 2; error 2^-28.3.
+  // 1 + r p(r) on |r| <= ln(2) / 2; error 2^-28.3.
   Value* p = m.polynomial(r, {1, 0.49999993450732561, 0.16666520651982028, 0.041668387490812892,
                               0.0083687146030611871, 0.0013814620661168526});
-  return {m.fma(p, r, m.number(1)), m.mul(p, r), m.b.CreateSub(m.bits(shifted), m.whole(to_integer_bits))};
+  return {p, r, n};
 }
 
-// 2^n, for n in the range of normal numbers.
-Value* power_of_two(const Arithmetic& m, Value* n) {
-  return m.from_bits(m.b.CreateAdd(m.b.CreateShl(n, 23), m.whole(one_bits)));
-}
-
-// e^x rounded, and what the rounding lost.
-std::pair<Value*, Value*> exp_and_rest(const Arithmetic& m, Value* x) {
-  // Beyond these bounds the result is 0 or infinity, as it is at them.
-  auto [fraction, above_one, n] = exponential(m, m.at_least(m.at_most(x, 89), -104));
+// x 2^n rounded once, for |n| <= 252 an integer and x zero, NaN or in [2^-25, 2].
+Value* scaled(const Arithmetic& m, Value* x, Value* n) {
+  if (m.isa == Isa::avx512 && m.real->isVectorTy())
+    return m.b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512,
+                               {x, n, x, m.b.getInt16(0xffff), m.b.getInt32(4)});
   // Two factors, so that the only rounding into the subnormals is the last multiplication's.
-  Value* half = m.b.CreateAShr(n, 1);
-  Value *first = power_of_two(m, half), *second = power_of_two(m, m.b.CreateSub(n, half));
-  Value* rest = m.sub(above_one, m.sub(fraction, m.number(1)));
-  return {m.mul(m.mul(fraction, first), second), m.mul(m.mul(rest, first), second)};
+  Value* whole = m.b.CreateSub(m.bits(m.add(n, m.number(to_integer))), m.whole(to_integer_bits));
+  Value* half = m.b.CreateAShr(whole, 1);
+  auto power = [&](Value* e) { return m.from_bits(m.b.CreateAdd(m.b.CreateShl(e, 23), m.whole(one_bits))); };
+  return m.mul(m.mul(x, power(half)), power(m.b.CreateSub(whole, half)));
 }
 
 }  // namespace
 
-Value* emit_exp(llvm::IRBuilderBase& b, Value* x) {
-  return exp_and_rest(Arithmetic(b, x->getType()), x).first;
+Value* emit_exp(const Arithmetic& m, Value* x) {
+  // Beyond these bounds the result is 0 or infinity, as it is at them.
+  Exponential power = exponential(m, m.at_least(m.at_most(x, 89), -104));
+  return scaled(m, power.fraction(m), power.n);
 }
 
-Value* emit_log(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m(b, x->getType());
+Value* emit_log(const Arithmetic& m, Value* x) {
+  auto& b = m.b;
   Value* subnormal = b.CreateFCmpOLT(x, m.number(0x1p-126));
   Value* bits = m.bits(b.CreateSelect(subnormal, m.mul(x, m.number(0x1p23)), x));
   // x = 2^e (1 + f) with 1 + f in [2/3, 4/3).
@@ -77,8 +74,7 @@ Value* emit_log(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateSelect(b.CreateFCmpOEQ(x, m.number(0)), llvm::ConstantFP::getInfinity(m.real, true), y);
 }
 
-Value* emit_tanh(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m(b, x->getType());
+Value* emit_tanh(const Arithmetic& m, Value* x) {
   Value* a = m.fabs(x);
   Value* u = m.mul(a, a);
   // tanh(a) = a + a^3 p(a^2) for a < 0.55; error 2^-29.8.
@@ -86,27 +82,19 @@ Value* emit_tanh(llvm::IRBuilderBase& b, Value* x) {
                               0.021071810246579434, -0.0062744063954470585});
   Value* small = m.fma(m.mul(a, u), p, a);
   // 1 - 2 / (e^2a + 1) otherwise; 1 in f32 from 9.01 on.
-  Value* twice = m.at_most(m.add(a, a), 20);
-  Exponential power = exponential(m, twice);
-  Value* e = m.mul(power.fraction, power_of_two(m, power.exponent));
+  Exponential power = exponential(m, m.at_most(m.add(a, a), 20));
+  Value* e = scaled(m, power.fraction(m), power.n);
   Value* large = m.sub(m.number(1), m.div(m.number(2), m.add(e, m.number(1))));
-  return m.copysign(b.CreateSelect(b.CreateFCmpOLT(a, m.number(0.55)), small, large), x);
+  return m.copysign(m.b.CreateSelect(m.b.CreateFCmpOLT(a, m.number(0.55)), small, large), x);
 }
 
-Value* emit_sigmoid(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m(b, x->getType());
-  Value *one = m.number(1), *zero = m.number(0);
-  // e = exp(-|x|) is at most 1, so neither 1 / (1 + e) nor e / (1 + e) overflows or cancels.
-  auto [e, e_rest] = exp_and_rest(m, b.CreateFNeg(m.fabs(x)));
-  Value* negative = b.CreateFCmpOLT(x, zero);
-  Value *above = b.CreateSelect(negative, e, one), *above_rest = b.CreateSelect(negative, e_rest, zero);
-  Value* below = m.add(one, e);
-  Value* below_rest = m.add(m.add(m.sub(one, below), e), e_rest);
-  // With t = 1 / below rounded, 1 / (below + below_rest) = t (1 + correction).
-  Value* t = m.div(one, below);
-  Value* minus_t = b.CreateFNeg(t);
-  Value* correction = m.fma(minus_t, below_rest, m.fma(minus_t, below, one));
-  return m.fma(above, t, m.fma(m.mul(above, t), correction, m.mul(above_rest, t)));
+Value* emit_sigmoid(const Arithmetic& m, Value* x) {
+  // With e^-x = (1 + p r) 2^n: 2^-n / (1 + (2^-n + p r)), which neither overflows nor cancels; 1 in f32 from 17.4 on,
+  // 0 below -104.
+  auto [p, r, n] = exponential(m, m.at_most(m.at_least(m.b.CreateFNeg(x), -20), 104));
+  Value *one = m.number(1), *minus_n = m.b.CreateFNeg(n);
+  Value* below = m.add(one, m.fma(p, r, scaled(m, one, minus_n)));
+  return scaled(m, m.div(one, below), minus_n);
 }
 
 }  // namespace tenon

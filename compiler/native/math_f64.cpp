@@ -15,8 +15,8 @@ namespace {
 constexpr double to_integer = 0x1.8p52;  // adding it rounds to an integer, which the low bits then hold
 constexpr uint64_t to_integer_bits = 0x4338000000000000, one_bits = 0x3ff0000000000000;
 
-Arithmetic wide(llvm::IRBuilderBase& b, Value* x) {
-  return {b, x->getType()->getWithNewType(b.getDoubleTy())};
+Arithmetic wide(const Arithmetic& narrow) {
+  return {narrow.b, narrow.real->getWithNewType(narrow.b.getDoubleTy()), narrow.isa};
 }
 
 struct Exponential {
@@ -37,8 +37,9 @@ Exponential exponential(const Arithmetic& m, Value* x) {
 }
 
 // sin(x + quarter * pi/2).
-Value* trigonometric(llvm::IRBuilderBase& b, Value* x, uint64_t quarter) {
-  Arithmetic m = wide(b, x);
+Value* trigonometric(const Arithmetic& narrow, Value* x, uint64_t quarter) {
+  Arithmetic m = wide(narrow);
+  auto& b = m.b;
   Value* d = b.CreateFPExt(x, m.real);
   Value* shifted = m.add(m.mul(d, m.number(2 / std::numbers::pi)), m.number(to_integer));
   Value* n = m.sub(shifted, m.number(to_integer));
@@ -61,8 +62,9 @@ Value* trigonometric(llvm::IRBuilderBase& b, Value* x, uint64_t quarter) {
 
 }  // namespace
 
-Value* emit_expm1(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m = wide(b, x);
+Value* emit_expm1(const Arithmetic& narrow, Value* x) {
+  Arithmetic m = wide(narrow);
+  auto& b = m.b;
   // Beyond these bounds the result is -1 or infinity in f32, as it is at them.
   Value* d = m.at_least(m.at_most(b.CreateFPExt(x, m.real), 90), -30);
   auto [expm1, scale] = exponential(m, d);
@@ -70,8 +72,9 @@ Value* emit_expm1(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateFPTrunc(m.copysign(y, d), x->getType());
 }
 
-Value* emit_log1p(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m = wide(b, x);
+Value* emit_log1p(const Arithmetic& narrow, Value* x) {
+  Arithmetic m = wide(narrow);
+  auto& b = m.b;
   Value* d = b.CreateFPExt(x, m.real);
   Value* v = m.add(m.number(1), d);
   // v = 2^e (1 + f) with 1 + f in [2/3, 4/3); where e is 0, f is x itself, which v may have rounded.
@@ -93,8 +96,9 @@ Value* emit_log1p(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateFPTrunc(m.copysign(y, d), x->getType());
 }
 
-Value* emit_erf(llvm::IRBuilderBase& b, Value* x) {
-  Arithmetic m = wide(b, x);
+Value* emit_erf(const Arithmetic& narrow, Value* x) {
+  Arithmetic m = wide(narrow);
+  auto& b = m.b;
   Value* d = b.CreateFPExt(x, m.real);
   Value* a = m.at_most(m.fabs(d), 4);  // 1 in f32 from 3.92 on
   Value* u = m.mul(a, a);
@@ -113,11 +117,10 @@ Value* emit_erf(llvm::IRBuilderBase& b, Value* x) {
   return b.CreateFPTrunc(m.copysign(y, d), x->getType());
 }
 
-Value* emit_sin(llvm::IRBuilderBase& b, Value* x) {
-  Value* zero = llvm::ConstantFP::get(x->getType(), 0);
-  return b.CreateSelect(b.CreateFCmpOEQ(x, zero), x, trigonometric(b, x, 0));
+Value* emit_sin(const Arithmetic& m, Value* x) {
+  return m.b.CreateSelect(m.b.CreateFCmpOEQ(x, m.number(0)), x, trigonometric(m, x, 0));
 }
 
-Value* emit_cos(llvm::IRBuilderBase& b, Value* x) { return trigonometric(b, x, 1); }
+Value* emit_cos(const Arithmetic& m, Value* x) { return trigonometric(m, x, 1); }
 
 }  // namespace tenon

@@ -4,8 +4,11 @@
 // rounding of llvm.fma.
 #include <llvm/IR/IRBuilder.h>
 #include <llvm/IR/Intrinsics.h>
+#include <llvm/IR/IntrinsicsX86.h>
 
 #include <initializer_list>
+
+#include "compiler/kernel/target.h"
 
 namespace tenon {
 
@@ -14,10 +17,11 @@ struct Arithmetic {
 
   llvm::IRBuilderBase& b;
   llvm::Type* real;     // f32, f64 or a vector of them
+  Isa isa;
   llvm::Type* integer;  // as wide
 
-  Arithmetic(llvm::IRBuilderBase& b, llvm::Type* real)
-      : b(b), real(real), integer(real->getWithNewType(b.getIntNTy(real->getScalarSizeInBits()))) {}
+  Arithmetic(llvm::IRBuilderBase& b, llvm::Type* real, Isa isa)
+      : b(b), real(real), isa(isa), integer(real->getWithNewType(b.getIntNTy(real->getScalarSizeInBits()))) {}
 
   Value number(double x) const { return llvm::ConstantFP::get(real, x); }
   Value whole(uint64_t x) const { return llvm::ConstantInt::get(integer, x); }
@@ -58,17 +62,17 @@ struct Arithmetic {
   }
 };
 
-// x is f32; the value is f32.
-llvm::Value* emit_exp(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_log(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_tanh(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_sigmoid(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_expm1(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_log1p(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_erf(llvm::IRBuilderBase& b, llvm::Value* x);
+// m and x are of f32, and so is the value.
+llvm::Value* emit_exp(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_log(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_tanh(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_sigmoid(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_expm1(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_log1p(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_erf(const Arithmetic& m, llvm::Value* x);
 // Within |x| <= trigonometric_bound; any value beyond it.
 inline constexpr double trigonometric_bound = 1 << 20;
-llvm::Value* emit_sin(llvm::IRBuilderBase& b, llvm::Value* x);
-llvm::Value* emit_cos(llvm::IRBuilderBase& b, llvm::Value* x);
+llvm::Value* emit_sin(const Arithmetic& m, llvm::Value* x);
+llvm::Value* emit_cos(const Arithmetic& m, llvm::Value* x);
 
 }  // namespace tenon

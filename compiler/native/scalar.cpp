@@ -260,7 +260,7 @@ llvm::Value* Emitter::make(const Scalar& x, bool wide) {
     case Scalar::round: return floating ? b.CreateUnaryIntrinsic(llvm::Intrinsic::roundeven, a[0]) : a[0];
     case Scalar::sqrt: return b.CreateUnaryIntrinsic(llvm::Intrinsic::sqrt, a[0]);
     case Scalar::philox: return emit_philox(b, a);
-    default: return emit_math(b, node.function, a);
+    default: return emit_math(b, target.isa, node.function, a);
   }
 }
 
