@@ -233,7 +233,7 @@ class Collector {
     const Info& info = at(id);
     if (info.wanted) return true;
     int operations = cost(value);
-    if (operations == 0) return false;
+    if (operations == 0 || (type(id).scalar() && of_sizes(value))) return false;
     int64_t size = elements(type(id).shape);
     bool again = false;  // a reader uses an element more than once
     for (NodeId reader : info.readers) {
@@ -261,6 +261,13 @@ class Collector {
       dear = dear || (items_.of_node.contains(source) && !read.wanted && read.readers.size() <= 1);
     });
     return dear || arrays > 2;
+  }
+
+  // Whether the value is known before the first kernel: each kernel computes it once rather than waits for a store.
+  static bool of_sizes(const Scalar& value) {
+    bool result = true;
+    visit(value, [&](const Scalar& x) { result = result && x->function != Scalar::load; });
+    return result;
   }
 
   // Whether the only reader reduces the first axis: it cannot share the row loops in which this value is made.

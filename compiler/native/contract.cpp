@@ -178,13 +178,13 @@ void ContractionEmitter::emit_panel(llvm::Value* p) {
   when(b_.CreateICmpSLT(columns, whole_panels_), [&] { emit_columns(whole, begin, end); });
   when(b_.CreateICmpSGE(columns, whole_panels_), [&] {
     Extent extent = c_.n.extent;
-    Columns tail{n, vectors_, {}};
-    if (!extent.symbolic()) tail.vectors = (extent.count % (vectors_ * lanes) + lanes - 1) / lanes;
-    for (int64_t v = 0; v < tail.vectors; ++v) {
-      llvm::Value* rest = b_.CreateSub(e_.extent(extent), b_.CreateAdd(n, e_.integer(v * lanes)));
-      if (!extent.symbolic()) rest = e_.integer(extent.count % (vectors_ * lanes) - v * lanes);
-      tail.masks.push_back(e_.first_lanes(rest));
-    }
+    if (extent.symbolic())  // as many vectors as there are, one by one
+      return e_.loop(n, e_.extent(extent), lanes, [&](llvm::Value* column) {
+        emit_columns({column, 1, {e_.first_lanes(b_.CreateSub(e_.extent(extent), column))}}, begin, end);
+      });
+    const int64_t rest = extent.count % (vectors_ * lanes);
+    Columns tail{n, (rest + lanes - 1) / lanes, {}};
+    for (int64_t v = 0; v < tail.vectors; ++v) tail.masks.push_back(e_.first_lanes(e_.integer(rest - v * lanes)));
     if (tail.vectors > 0) emit_columns(tail, begin, end);
   });
 }

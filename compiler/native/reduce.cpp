@@ -56,11 +56,12 @@ struct Fold {
     int64_t least = points.count, most = points.at(e.list.maximum);
     if (!ordered() || least > lanes) return pairs();
     if (most <= lanes) return in_order(chains(), most);
-    // Only the run decides. Dead chains hold the identity, so that all 16 may be added in order.
-    llvm::Value* result = e.stack(type);
-    llvm::Value* few = e.b.CreateICmpSLE(e.extent(points), e.integer(lanes));
-    e.when(few, [&] { e.b.CreateStore(in_order(chains(), lanes), result); });
-    e.when(e.b.CreateNot(few), [&] { e.b.CreateStore(pairs(), result); });
+    // Only the run decides. Dead chains hold the identity, so that as many as there may be are added in order.
+    llvm::Value *result = e.stack(type), *count = e.extent(points);
+    llvm::Value *more = e.b.CreateICmpSGT(count, e.integer(lanes)), *few = e.b.CreateICmpSLE(count, e.integer(lanes / 4));
+    e.when(few, [&] { e.b.CreateStore(in_order(chains(), lanes / 4), result); });
+    e.when(e.b.CreateNot(e.b.CreateOr(few, more)), [&] { e.b.CreateStore(in_order(chains(), lanes), result); });
+    e.when(more, [&] { e.b.CreateStore(pairs(), result); });
     return e.b.CreateLoad(type, result);
   }
 };
