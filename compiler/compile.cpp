@@ -115,10 +115,12 @@ ProgramEntry describe(const Body& body, const KernelList& list) {
   return entry;
 }
 
-// "mnist.cpp:19: softmax with cross-entropy: fused": what was done with a loss, or why not.
-std::vector<std::string> receipts(const Body& body) {
+// "mnist.cpp:19: softmax with cross-entropy: fused": what was done with a loss, or why not; what layers say of their
+// parameters apart.
+std::vector<std::string> receipts(const Body& body, bool of_parameters) {
   std::vector<std::string> lines;
   for (const Receipt& receipt : body.receipts) {
+    if ((receipt.pass == "parameters") != of_parameters) continue;
     std::string line = receipt.line.str() + ": " + receipt.text;
     if (std::find(lines.begin(), lines.end(), line) == lines.end()) lines.push_back(std::move(line));
   }
@@ -186,10 +188,11 @@ Program compile(const Graph& source, const CompileOptions& options) {
   }
   program.graph_hash = hash_text(print(graph, {.origins = false}));
   if (options.listings) program.graph = print(graph);
-  program.receipts = receipts(body);
+  program.receipts = receipts(body, false);
   program.target = target.str();
   program.code = code.handle;
-  program.summary_text = fmt::format("compiled {} nodes into {} kernels in {:.0f} ms, {:.0f} of them in LLVM\n",
+  for (const std::string& line : receipts(body, true)) program.summary_text += line + "\n";
+  program.summary_text += fmt::format("compiled {} nodes into {} kernels in {:.0f} ms, {:.0f} of them in LLVM\n",
                                      body.size(), kernels, watch.ms(), native_ms);
   inspection.report(program.summary_text);
   return program;

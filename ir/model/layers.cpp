@@ -1,5 +1,7 @@
 #include "ir/model/layers.h"
 
+#include <utility>
+
 #include "ir/ops.h"
 
 namespace tenon {
@@ -40,6 +42,26 @@ Value dense(Graph& graph, Value x, int64_t units, DenseOptions options, std::sou
   if (!is_float(x.dtype()) || x.rank() == 0 || x.shape().back().symbolic())
     fail(at, "dense: x is {}; it must be f32 or f64 with a constant last axis", x.type().str());
   return Dense(graph, x.dtype(), x.shape().back().count, units, std::move(options), at)(x, at);
+}
+
+Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions options,
+               std::source_location at) {
+  if (!is_float(x.dtype()) || x.rank() == 0 || x.shape().back().symbolic())
+    fail(at, "low_rank: x is {}; it must be f32 or f64 with a constant last axis", x.type().str());
+  const int64_t inputs = x.shape().back().count;
+  if (rank < 1 || rank > std::min(inputs, units))
+    fail(at, "low_rank: the rank is {}; of {} inputs and {} units it must be in 1..{}", rank, inputs, units,
+         std::min(inputs, units));
+  if (options.name.empty()) options.name = numbered(graph.body(), "low_rank", "U/W");
+  const std::string layer = std::exchange(options.name, "V");
+  const Scope scope(graph, layer, at);
+  const Value narrow = Dense(graph, x.dtype(), inputs, rank, {lecun(at), nullptr, "U"}, at)(x, at);
+  const Value y = Dense(graph, x.dtype(), rank, units, std::move(options), at)(narrow, at);
+  graph.body().receipts.push_back(
+      {"parameters", at, -1, true,
+       fmt::format("{}: {} weights in U [{},{}] and V [{},{}], where one W [{},{}] has {}", layer,
+                   (inputs + units) * rank, inputs, rank, rank, units, inputs, units, inputs * units)});
+  return y;
 }
 
 Value dropout(Graph& graph, Value x, double rate, Mode mode, std::source_location at) {

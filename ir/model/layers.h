@@ -37,6 +37,13 @@ struct Dense {
 Value dense(Graph& graph, Value x, int64_t units, DenseOptions options = {},
             std::source_location at = std::source_location::current());
 
+// y = (x U) V + b with U [in, rank] and V [rank, units]: a linear layer without an activation in between, which
+// has (in + units) rank parameters in place of in * units; Program::summary() shows both. V begins as the
+// options say for a weight of `rank` inputs, U by lecun(). Error unless 1 <= rank <= min(in, units). Goodfellow,
+// Bengio, Courville 2016, section 6.3.
+Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions options = {},
+               std::source_location at = std::source_location::current());
+
 // Srivastava et al. 2014: in training each element is 0 with probability `rate` and else x / (1 - rate),
 // drawn anew in each step; x itself in prediction. Error unless 0 <= rate < 1.
 Value dropout(Graph& graph, Value x, double rate, Mode mode,
