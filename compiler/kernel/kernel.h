@@ -73,11 +73,13 @@ struct Contraction {
   BufferId accumulator;   // a buffer with Storage::tile
 };
 
-// How a contraction is cut: register tile of rows x (16 * vectors) elements, K in blocks. No choice changes a bit.
+// How a contraction is cut: register tiles of rows x (16 * vectors) elements; the tiles of a group come one after the
+// other for each panel of 16 * vectors columns; K in blocks. No choice changes a bit.
 struct Tile {
   int64_t rows = 8;
   int64_t vectors = 2;
   int64_t k_block = 512;
+  int64_t group = 64;
   bool pack_a = false, pack_b = false;  // copy the operand (its expression evaluated once) into a panel first
 };
 

@@ -7,4 +7,7 @@ namespace tenon {
 
 void tile(KernelList& list, const Target& target);
 
+// The tile, panels and blocks of a kernel that is a contraction.
+Tile cut(const Kernel& kernel, const KernelList& list, const Target& target);
+
 }  // namespace tenon

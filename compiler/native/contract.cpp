@@ -14,8 +14,6 @@ namespace {
 constexpr int64_t unroll = 4;                 // of the last k axis
 constexpr int64_t short_k = 8;                // a last k axis so short is unrolled entirely
 constexpr int64_t short_epilogue = 256;       // scalar operations a tile: beyond it a loop over the rows
-constexpr int64_t a_panel_bytes = 4 << 20;    // of the tiles that are packed together
-constexpr int64_t partial_bytes = 256 << 10;  // of the accumulators that wait between two blocks of k
 
 class ContractionEmitter {
  public:
@@ -110,10 +108,9 @@ void ContractionEmitter::emit() {
   llvm::Value *m = e_.extent(c_.m.extent), *n = e_.extent(c_.n.extent);
   tiles_ = ceiling(m, rows_), whole_tiles_ = b_.CreateUDiv(m, e_.integer(rows_));
   panels_ = ceiling(n, vectors_ * lanes), whole_panels_ = b_.CreateUDiv(n, e_.integer(vectors_ * lanes));
-  int64_t most_tiles = (c_.m.extent.at(maximum_) + rows_ - 1) / rows_, most = most_tiles;
+  int64_t most_tiles = (c_.m.extent.at(maximum_) + rows_ - 1) / rows_;
+  int64_t most = std::clamp<int64_t>(tile.group, 1, std::max<int64_t>(1, most_tiles));
   int64_t tile_bytes = rows_ * vectors_ * lanes * bytes_;
-  if (!a_.in_place) most = std::min(most, std::max<int64_t>(1, a_panel_bytes / (a_tile_ * bytes_)));
-  if (k_block_ > 0) most = std::min(most, partial_bytes / tile_bytes);
   one_group_ = most >= most_tiles;
   group_ =
       one_group_ ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, tiles_, e_.integer(1)) : e_.integer(most);

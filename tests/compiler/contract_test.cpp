@@ -148,9 +148,9 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
 }
 
 const Tile tiles[] = {{.rows = 14, .vectors = 2, .k_block = 512},
-                      {.rows = 8, .vectors = 3, .k_block = 16},
-                      {.rows = 1, .vectors = 1, .k_block = 5},
-                      {.rows = 5, .vectors = 2, .k_block = 1},
+                      {.rows = 8, .vectors = 3, .k_block = 16, .group = 2},
+                      {.rows = 1, .vectors = 1, .k_block = 5, .group = 7},
+                      {.rows = 5, .vectors = 2, .k_block = 1, .group = 1},
                       {.rows = 20, .vectors = 1, .k_block = 40}};
 
 }  // namespace

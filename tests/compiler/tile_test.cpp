@@ -39,6 +39,8 @@ TEST_CASE("a register tile fits the registers, and fills them where the extents 
         CHECK(tile.rows >= 1);
         CHECK(tile.rows <= m);
         if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (tile.rows + 1) + 1 <= registers);
+        CHECK(tile.k_block >= 1);
+        CHECK(tile.group >= 1);
       }
   Tile large = product(512, 512, 512).tile;
   CHECK(large.rows * large.vectors >= 24);
@@ -50,8 +52,19 @@ TEST_CASE("operands are packed where their strides ask for it") {
   CHECK_FALSE(product(128, 512, 784).tile.pack_b);
   CHECK(product(128, 512, 784, Isa::avx512, false, true).tile.pack_b);
   CHECK(product(512, 2048, 2048).tile.pack_b);
+  CHECK(product(512, 512, 784).tile.pack_b);
   CHECK_FALSE(product(784, 128, 32, Isa::avx512, true).tile.pack_a);
-  CHECK(product(784, 512, 512, Isa::avx512, true).tile.pack_a);
+  CHECK_FALSE(product(784, 512, 512, Isa::avx512, true).tile.pack_a);
+  CHECK(product(1024, 1024, 1024, Isa::avx512, true).tile.pack_a);
+}
+
+TEST_CASE("what waits for its next use fits the second cache, and an outer product is written row by row") {
+  Tile tile = product(2048, 2048, 2048).tile;
+  const int64_t l2 = machine(Isa::avx512).l2_bytes, width = tile.vectors * 16 * 4;
+  CHECK(tile.k_block < 2048);
+  CHECK(tile.k_block * width + tile.group * tile.rows * width <= l2 / 2);
+  CHECK(product(784, 512, 1, Isa::avx512, true).tile.group == 1);
+  CHECK(product(512, 512, 512).tile.group > 1);
 }
 
 TEST_CASE("threads share only what is worth a barrier") {

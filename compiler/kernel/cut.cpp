@@ -1,0 +1,129 @@
+// How a contraction is cut: the register tile with the least estimated time, which operand is copied into panels, and
+// how much of the loops runs before the next block of k or the next group of rows. Times are cycles of a core on which
+// two multiply-adds and two loads start per cycle and a multiply-add takes four; an operand costs more from further out.
+#include <algorithm>
+#include <numeric>
+
+#include "compiler/kernel/affine.h"
+#include "compiler/kernel/tile.h"
+
+namespace tenon {
+namespace {
+
+constexpr double latency = 4;       // of a multiply-add
+constexpr double tile_start = 40;   // to begin and end a register tile
+constexpr double row_start = 20;    // to write to one more row of a result that lies beyond the first cache
+constexpr double per_load = 0.15;   // what a load delays the multiply-adds beside it
+constexpr double line_of_b = 0.35;  // and if it is a vector of b from the second cache
+constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
+constexpr int64_t most_vectors = 4;  // of a tile; twice as many if it has one row, to have loads in flight
+constexpr int64_t cache_line = 64, page = 4096;
+constexpr int64_t long_k = 256, many_panels = 8;  // that make the copy of a worth while
+constexpr int64_t some_tiles = 4, many_tiles = 32;  // of a panel of b that make its copy worth while
+constexpr int64_t packed_bytes = 4 << 20;  // of a, together
+
+class Cutter {
+ public:
+  Cutter(const Kernel& kernel, const KernelList& list, const Target& target)
+      : c_(*kernel.contraction),
+        list_(list),
+        target_(target),
+        m_(at(c_.m.extent)),
+        n_(at(c_.n.extent)),
+        element_(byte_size(c_.a->dtype)) {
+    for (const Axis& axis : c_.k) k_ *= at(axis.extent);
+    a_m_ = step(c_.a, c_.m), a_k_ = step(c_.a, c_.k.back());
+    b_n_ = step(c_.b, c_.n), b_k_ = step(c_.b, c_.k.back());
+  }
+
+  Tile cut() const {
+    Tile tile;
+    choose_registers(tile);
+    const int64_t width = tile.vectors * target_.lanes, tiles = parts(m_, tile.rows), panels = parts(n_, width);
+
+    // A panel of b stays in the second cache; equal blocks of k.
+    const int64_t longest_k = std::max<int64_t>(1, target_.l2_bytes / 4 / (width * element_));
+    tile.k_block = parts(k_, parts(k_, longest_k));
+
+    const bool unit = b_n_ && (*b_n_ == element_ || n_ == 1) && b_k_;
+    const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes;  // a panel lies over more than the cache holds
+    tile.pack_b = !unit || (tiles > some_tiles && awkward(*b_k_, k_)) || (tiles >= many_tiles && spread);
+    const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
+    tile.pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
+
+    // Tiles of a that are packed together lie in the third cache, accumulators that wait in the second. If all of b
+    // fits the first, the result is written row by row.
+    int64_t most = std::max<int64_t>(1, tiles);
+    if (!tile.pack_a && !tile.pack_b && n_ * k_ * element_ <= target_.l1_bytes / 2) most = 1;
+    if (tile.pack_a) most = std::min(most, packed_bytes / (tile.rows * k_ * element_));
+    if (k_ > tile.k_block) most = std::min(most, target_.l2_bytes / 4 / (tile.rows * width * element_));
+    tile.group = parts(tiles, parts(tiles, std::max<int64_t>(1, most)));
+    return tile;
+  }
+
+ private:
+  int64_t at(Extent extent) const { return extent.at(list_.maximum); }
+  static int64_t parts(int64_t whole, int64_t part) { return std::max<int64_t>(1, (whole + part - 1) / part); }
+
+  // Bytes between neighbours of the operand along the axis, if it is read in place.
+  std::optional<int64_t> step(const Scalar& x, const Axis& axis) const {
+    if (x->function != Scalar::load || x->guarded) return {};
+    const Type& type = list_.buffers[static_cast<size_t>(x->integer)].type;
+    auto elements = stride(x, type.shape, axis.variable);
+    if (!elements) return {};
+    return at(*elements) * element_;
+  }
+
+  // Rows that lie so far apart, or at such a power of two, that they fall into few cache sets.
+  static bool awkward(int64_t bytes, int64_t rows) {
+    return rows > 8 && bytes >= page && (bytes > 8 * page || bytes % page == 0);
+  }
+
+  // How many rows of a, read along k, the first cache holds beside each other: one of its ways is a page.
+  int64_t rows_held() const {
+    if (!a_m_ || *a_m_ <= element_) return m_;
+    return std::max<int64_t>(4, target_.l1_bytes / std::gcd(*a_m_, page));
+  }
+
+  void choose_registers(Tile& tile) const {
+    const int64_t registers = target_.registers * target_.register_bytes / (target_.lanes * element_);
+    const int64_t all = parts(n_, target_.lanes), held = rows_held();
+    double least = 0;
+    for (int64_t rows = 1; rows <= std::min({std::max<int64_t>(m_, 1), registers, held}); ++rows)
+      for (int64_t vectors = 1; vectors <= std::min(all, rows == 1 ? 2 * most_vectors : most_vectors); ++vectors) {
+        if (vectors * rows > 1 && vectors * (rows + 1) + 1 > registers) continue;
+        const int64_t rest = n_ % (vectors * target_.lanes), tail = rest ? parts(rest, target_.lanes) : 0;
+        double cycles = static_cast<double>(n_ / (vectors * target_.lanes)) * column(rows, vectors);
+        if (tail) cycles += column(rows, tail);
+        if (least > 0 && cycles >= least) continue;
+        least = cycles, tile.rows = rows, tile.vectors = vectors;
+      }
+  }
+
+  // All tiles over some vectors of columns.
+  double column(int64_t rows, int64_t vectors) const {
+    return static_cast<double>(m_ / rows) * time(rows, vectors) + (m_ % rows ? time(m_ % rows, vectors) : 0);
+  }
+  double time(int64_t rows, int64_t vectors) const {
+    const double r = static_cast<double>(rows), v = static_cast<double>(vectors);
+    double cycles = std::max({r * v / 2, (r + v) / 2, latency}) + per_load * (r + v);
+    if (vectors * target_.lanes * k_ * element_ > target_.l1_bytes / 2) cycles += line_of_b * v;
+    if (m_ * k_ * element_ > target_.l2_bytes / 2) cycles += row_of_a * r;
+    const double start = tile_start + (m_ * n_ * element_ > target_.l1_bytes ? row_start * r : 0);
+    return static_cast<double>(k_) * cycles + start;
+  }
+
+  const Contraction& c_;
+  const KernelList& list_;
+  const Target& target_;
+  int64_t m_, n_, k_ = 1, element_;
+  std::optional<int64_t> a_m_, a_k_, b_n_, b_k_;
+};
+
+}  // namespace
+
+Tile cut(const Kernel& kernel, const KernelList& list, const Target& target) {
+  return Cutter(kernel, list, target).cut();
+}
+
+}  // namespace tenon
