@@ -3,7 +3,9 @@
 
     pytorch.py FILE --threads N    says its version and the largest relative difference from our losses in FILE, then
                                    answers each line of stdin by "median_us min_us"
+    pytorch.py FILE --threads N --memory    says how many bytes one step has allocated at most
 """
+import itertools
 import json
 import struct
 import sys
@@ -94,11 +96,23 @@ def measure(step, seconds=0.1):
     return samples[len(samples) // 2], samples[0]
 
 
+def peak_bytes(step):
+    """The most bytes that one step has allocated at once: activations, gradients, what the optimiser needs on the way."""
+    step(), step()  # the optimiser's states are there after the first
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+        step()
+    events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
+    return max(itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_us())))
+
+
 def main():
     path, threads = sys.argv[1], int(sys.argv[sys.argv.index("--threads") + 1])
     torch.set_num_threads(threads)
     workload, tensors = read_safetensors(path)
     step = training_step(workload, tensors)
+    if "--memory" in sys.argv:
+        print(peak_bytes(step))
+        return
     difference = max(abs(step().item() - ours) / max(1, abs(ours)) for ours in tensors["losses"].tolist())
     print(f"PyTorch {torch.__version__} {difference}", flush=True)
     for _ in sys.stdin:
