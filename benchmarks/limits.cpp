@@ -122,12 +122,15 @@ int main(int argc, char** argv) {
   const auto row = [&](const std::string& name, int n, const Timing& t, double value, const char* unit) {
     table.row({name, double(n), t.median_us, t.min_us, value, unit});
   };
-  const std::string fma = "fma " + peak_isa();
-  if (options.wants(fma)) {
-    std::vector<double> us;  // of a thousand operations
-    for (int i = 0; i < repetitions; ++i) us.push_back(1 / peak_gflops());
-    row(fma, 1, {median(us), minimum(us)}, 1 / median(us), "GFLOP/s");
-  }
+  // Of what happens `rate` times a nanosecond, a thousand take 1 / rate microseconds.
+  const auto thousand = [&](const std::string& name, double (*rate)(), const char* unit) {
+    if (!options.wants(name)) return;
+    std::vector<double> us;
+    for (int i = 0; i < repetitions; ++i) us.push_back(1 / rate());
+    row(name, 1, {median(us), minimum(us)}, 1 / median(us), unit);
+  };
+  thousand("fma " + peak_isa(), peak_gflops, "GFLOP/s");
+  thousand("clock", clock_ghz, "GHz");
   for (const Level& level : levels())
     for (const Loop& loop : loops) {
       const std::string name = std::string(loop.name) + " " + level.name;
