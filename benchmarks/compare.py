@@ -3,12 +3,12 @@
 
     benchmarks/compare.py BUILD/benchmarks/step [--threads N] [--workload NAME] [--quick] [--json]
 
-All run from one file of parameters and data, which `step --save` writes, and the losses of each peer's first steps are
-checked against ours. Each repetition asks every program in turn for a median over a tenth of a second; the medians of those and
-their ratios (peer / ours: above 1, we are faster) are printed, or one JSON object per row. Beside PyTorch
-(/usr/bin/python3 with torch) and ONNX Runtime (node with onnxruntime-node, in the folder ONNXRUNTIME_NODE or where
-node finds it), two rows of ours serve as peers: the same with one thread, and with a constant batch. A peer that is
-absent, or disagrees about the loss, is named with the reason.
+All run from one file of parameters and data, which `step --save` writes, and the losses of each peer's first
+steps are checked against ours. Each repetition asks every program in turn for a median over a tenth of a second;
+the medians of those and their ratios (peer / ours: above 1, we are faster) are printed as a Markdown table, or one
+JSON object per row. Beside PyTorch (/usr/bin/python3 with torch) and ONNX Runtime (node with onnxruntime-node, in
+the folder ONNXRUNTIME_NODE or where node finds it), two rows of ours serve as peers: the same with one thread, and
+with a constant batch. A peer that is absent, or disagrees about the losses, is named with the reason.
 """
 import argparse
 import json
@@ -22,16 +22,17 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 
 
 class Server:
-    """A program that answers each line by numbers. Peers first say who they are: "name version difference"."""
+    """A program that answers each line by numbers. A peer first says who it is: "name version difference"."""
 
     def __init__(self, command, introduces=True):
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                        text=True)
+        pipe = subprocess.PIPE
+        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
         if introduces:
             words = self.process.stdout.readline().split()
             if not words:
                 said = self.process.stderr.read()
-                raise RuntimeError(next((line for line in said.splitlines() if "Error" in line), said or "no answer"))
+                errors = [line for line in said.splitlines() if "Error" in line]
+                raise RuntimeError(errors[0] if errors else said or "no answer")
             self.version, difference = " ".join(words[:-1]), float(words[-1])
             if not difference <= 1e-4:
                 self.close()
@@ -80,15 +81,30 @@ def compare(step, row, threads, repetitions, absent):
             server.close()
     medians = {name: statistics.median(answer[0] for answer in answers[name]) for name in answers}
     ours = answers["ours"]
+    fractions = [row["flops"] / us * 1e-3 / (peak * int(threads)) for us, _, peak in ours]
     result = {"workload": workload, "threads": int(threads), "median_us": medians["ours"],
               "min_us": min(answer[1] for answer in ours), "gflops": row["flops"] / medians["ours"] * 1e-3,
-              "fraction_of_peak": statistics.median(row["flops"] / a[0] * 1e-3 / (a[2] * int(threads)) for a in ours),
+              "fraction_of_peak": statistics.median(fractions),
               "peers": {name: {"median_us": us, "min_us": min(a[1] for a in answers[name]),
                                "ratio": us / medians["ours"]}
                         for name, us in medians.items() if name != "ours"}}
     for name, version in versions.items():
         result["peers"][name]["version"] = version
     return result
+
+
+COLUMNS = {"pytorch": "PyTorch", "onnxruntime": "ONNX Runtime", "one_thread": "one thread",
+           "constant_batch": "constant batch"}
+
+
+def show(result):
+    """A row of a Markdown table: ours, then each peer's microseconds and its ratio."""
+    cells = [result["workload"], f"{result['median_us']:.2f}", f"{result['gflops']:.1f}",
+             f"{result['fraction_of_peak']:.0%}"]
+    for name in COLUMNS:
+        peer = result["peers"].get(name)
+        cells += [f"{peer['median_us']:.2f}", f"{peer['ratio']:.2f}"] if peer else ["-", "-"]
+    print("| " + " | ".join(cells) + " |", flush=True)
 
 
 def main():
@@ -99,23 +115,22 @@ def main():
     parser.add_argument("--quick", action="store_true", help="three repetitions, not fifteen")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    rows = [json.loads(line) for line in
-            subprocess.run([options.step, "--list"], check=True, capture_output=True, text=True).stdout.splitlines()]
-    rows = [row for row in rows if options.workload in (None, row["workload"])]
+    listing = subprocess.run([options.step, "--list"], check=True, capture_output=True, text=True).stdout
+    rows = [row for row in map(json.loads, listing.splitlines()) if options.workload in (None, row["workload"])]
     if not rows:
         sys.exit(f"compare.py: no workload is called {options.workload}")
-    absent = {}
+    absent, versions, repetitions = {}, set(), 3 if options.quick else 15
+    if not options.json:
+        heads = ["workload", "us", "GFLOP/s", "of peak"]
+        for name in COLUMNS.values():
+            heads += [f"{name}, us", "ratio"]
+        print("| " + " | ".join(heads) + " |\n|" + "---|" * len(heads))
     for row in rows:
-        result = compare(options.step, row, options.threads, 3 if options.quick else 15, absent)
-        if options.json:
-            print(json.dumps(result), flush=True)
-            continue
-        print(f"{result['workload']:<34} {result['median_us']:>11.2f} us  {result['gflops']:>6.1f} GFLOP/s  "
-              f"{result['fraction_of_peak']:>5.1%} of peak", end="")
-        for name, peer in result["peers"].items():
-            print(f"   {peer.get('version', name).replace(' ', '-')} {peer['median_us']:.2f} us, {peer['ratio']:.2f} x",
-                  end="")
-        print(flush=True)
+        result = compare(options.step, row, options.threads, repetitions, absent)
+        versions |= {peer["version"] for peer in result["peers"].values() if "version" in peer}
+        print(json.dumps(result), flush=True) if options.json else show(result)
+    print(f"compare.py: {options.threads} thread(s), medians of {repetitions} repetitions; "
+          f"{', '.join(sorted(versions))}", file=sys.stderr)
     for name, reason in absent.items():
         print(f"compare.py: {name} is absent: {reason}", file=sys.stderr)
 

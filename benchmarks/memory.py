@@ -3,9 +3,9 @@
 
     benchmarks/memory.py BUILD [--data DIR] [--workload NAME] [--quick] [--json]
 
-Per workload: the arena (all that a step needs besides states, inputs and outputs), its lower bound, and the most that
-one step of PyTorch has allocated at once. Then the largest resident set of tests/examples/mnist less its data: MNIST in
-DIR, or the digits that it draws.
+Per workload: the arena (all that a step needs besides states, inputs and outputs), its lower bound, and the most
+that one step of PyTorch has allocated at once. Then the largest resident set of tests/examples/mnist less its data:
+MNIST in DIR, or the digits that it draws.
 """
 import argparse
 import gzip
@@ -23,8 +23,8 @@ def pytorch_peak(step, workload):
     with tempfile.TemporaryDirectory() as folder:
         start = f"{folder}/start.safetensors"
         subprocess.run([step, "--save", start, "--workload", workload], check=True)
-        peer = subprocess.run(["/usr/bin/python3", f"{HERE}/peers/pytorch.py", start, "--threads", "1", "--memory"],
-                              capture_output=True, text=True)
+        command = ["/usr/bin/python3", f"{HERE}/peers/pytorch.py", start, "--threads", "1", "--memory"]
+        peer = subprocess.run(command, capture_output=True, text=True)
     return int(peer.stdout) if peer.returncode == 0 else None
 
 
@@ -41,7 +41,9 @@ def data_bytes(folder):
 def mnist(program, data):
     """The row of the example that trains on MNIST, or on digits that it draws."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [os.path.abspath(program), "--epochs", "1"] + (["--data", os.path.abspath(data)] if data else [])
+        command = [os.path.abspath(program), "--epochs", "1"]
+        if data:
+            command += ["--data", os.path.abspath(data)]
         process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         if status != 0:

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Checks that a benchmark runs and that what it prints with --json has its fields, one object a line, all numbers finite.
+"""Checks that a benchmark runs, and that --json prints objects with the given fields, one a line, all finite.
 
     smoke.py FIELD,FIELD,... PROGRAM [ARGUMENT ...]
 """
@@ -11,13 +11,13 @@ import sys
 
 def main():
     fields, command = sys.argv[1].split(","), sys.argv[2:]
-    output = subprocess.run(command + ["--quick", "--json"], check=True, capture_output=True, text=True).stdout
-    rows = [json.loads(line) for line in output.splitlines()]
+    run = subprocess.run(command + ["--quick", "--json"], check=True, capture_output=True, text=True)
+    rows = [json.loads(line) for line in run.stdout.splitlines()]
     if not rows:
         sys.exit("no rows")
     for row in rows:
         missing = [field for field in fields if field not in row]
-        strange = [field for field, value in row.items() if isinstance(value, float) and not math.isfinite(value)]
+        strange = [field for field, x in row.items() if isinstance(x, float) and not math.isfinite(x)]
         if missing or strange:
             sys.exit(f"missing {missing}, not finite {strange} in {row}")
     print(f"{len(rows)} rows")

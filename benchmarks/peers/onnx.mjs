@@ -1,5 +1,5 @@
-// Writes an ONNX model: nodes are added by calls that return the name of their result, as in a graph builder. The numbers
-// are the field tags of onnx.proto3 (https://github.com/onnx/onnx), opset 17.
+// Writes an ONNX model: nodes are added by calls that return the name of their result. The numbers are the field
+// tags of onnx.proto3 (https://github.com/onnx/onnx), opset 17.
 
 const bytes = (text) => Buffer.from(text, "utf8");
 
@@ -56,8 +56,18 @@ export class Model {
     const key = `${type}[${dims}]${values}`;
     if (!this.constants.has(key)) {
       const name = `c${this.constants.size}`;
-      const raw = Buffer.from((type === "int64" ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)).buffer);
-      this.parts.push(block(5, ...dims.map((d) => integer(1, d)), integer(2, types[type]), block(8, bytes(name)), block(9, raw)));
+      const raw = Buffer.from(
+        (type === "int64" ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)).buffer,
+      );
+      this.parts.push(
+        block(
+          5,
+          ...dims.map((d) => integer(1, d)),
+          integer(2, types[type]),
+          block(8, bytes(name)),
+          block(9, raw),
+        ),
+      );
       this.constants.set(key, name);
     }
     return this.constants.get(key);
@@ -66,12 +76,23 @@ export class Model {
   // The name of the first result, or all names if there are several.
   op(type, inputs, attributes = {}, results = 1) {
     const names = Array.from({ length: results }, () => `v${this.count++}`);
-    this.parts.push(block(1, ...inputs.map((v) => block(1, bytes(v))), ...names.map((v) => block(2, bytes(v))),
-                          block(4, bytes(type)), ...Object.entries(attributes).map(attribute)));
+    this.parts.push(
+      block(
+        1,
+        ...inputs.map((v) => block(1, bytes(v))),
+        ...names.map((v) => block(2, bytes(v))),
+        block(4, bytes(type)),
+        ...Object.entries(attributes).map(attribute),
+      ),
+    );
     return results === 1 ? names[0] : names;
   }
 
   serialize() {
-    return Buffer.concat([integer(1, 8), block(7, block(2, bytes("step")), ...this.parts), block(8, block(1), integer(2, 17))]);
+    return Buffer.concat([
+      integer(1, 8),
+      block(7, block(2, bytes("step")), ...this.parts),
+      block(8, block(1), integer(2, 17)),
+    ]);
   }
 }

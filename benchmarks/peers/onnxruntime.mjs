@@ -1,9 +1,9 @@
-// A workload as one ONNX graph (forward, backward, update: the gradients written by hand), run by ONNX Runtime, from the
-// parameters and data that `step --save` wrote. States go out as results and in again as inputs, in two sets of tensors
-// that are allocated once.
+// A workload as one ONNX graph (forward, backward, update: the gradients written by hand), run by ONNX Runtime, from
+// the parameters and data that `step --save` wrote. States go out as results and in again as inputs, in two sets of
+// tensors that are allocated once.
 //
-//   onnxruntime.mjs FILE --threads N    as peers/pytorch.py; the package onnxruntime-node is looked for where node does,
-//                                       and in the folder that the variable ONNXRUNTIME_NODE names
+//   onnxruntime.mjs FILE --threads N    as peers/pytorch.py; the package onnxruntime-node is looked for where node
+//                                       does, or in the folder that the variable ONNXRUNTIME_NODE names
 import fs from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
@@ -16,19 +16,32 @@ function readSafetensors(file) {
   const { __metadata__: metadata, ...entries } = JSON.parse(data.subarray(8, 8 + size).toString());
   const workload = JSON.parse(metadata.workload);
   const tensors = {};
-  for (const [name, { dtype, shape, data_offsets: [begin, end] }] of Object.entries(entries)) {
+  for (const [
+    name,
+    {
+      dtype,
+      shape,
+      data_offsets: [begin, end],
+    },
+  ] of Object.entries(entries)) {
     const raw = Uint8Array.prototype.slice.call(data, 8 + size + begin, 8 + size + end).buffer;
-    tensors[name] = { dims: shape, data: new { F32: Float32Array, F64: Float64Array, I32: Int32Array }[dtype](raw) };
+    tensors[name] = {
+      dims: shape,
+      data: new { F32: Float32Array, F64: Float64Array, I32: Int32Array }[dtype](raw),
+    };
   }
   return { workload, tensors };
 }
 
-// Builds the step. `states` collects name -> {dims, initial}; each has an input of its name and a result name + "'".
+// Builds the step. `states` collects name -> {dims, initial}: each is an input of that name and a result name + "'".
 function build(w, tensors, states) {
   const m = new Model();
   const scalar = (x) => m.constant([x], []);
-  const add = (a, b) => m.op("Add", [a, b]), sub = (a, b) => m.op("Sub", [a, b]), mul = (a, b) => m.op("Mul", [a, b]);
-  const n = w.batch, last = w.widths.length - 1;
+  const add = (a, b) => m.op("Add", [a, b]),
+    sub = (a, b) => m.op("Sub", [a, b]),
+    mul = (a, b) => m.op("Mul", [a, b]);
+  const n = w.batch,
+    last = w.widths.length - 1;
 
   function state(name, dims, initial) {
     states[name] = { dims, initial };
@@ -37,7 +50,8 @@ function build(w, tensors, states) {
   const update = (name, value) => m.output(value, name + "'", "float32", states[name].dims);
 
   // Adam's two factors of the step count: W' = W - m' / (sqrt(v') * root + floor).
-  const beta1 = 0.9, beta2 = 0.999;
+  const beta1 = 0.9,
+    beta2 = 0.999;
   let root, floor;
   if (w.adam) {
     const t = add(state("t", [], new Float32Array([0])), scalar(1));
@@ -53,10 +67,14 @@ function build(w, tensors, states) {
     const dims = states[name].dims;
     if (!w.adam) return update(name, m.op("Gemm", [a, b, name], { transA, alpha: -w.rate, beta: 1 }));
     const zeros = () => new Float32Array(dims[0] * dims[1]);
-    const first = state(`${name}.m`, dims, zeros()), second = state(`${name}.v`, dims, zeros());
-    const g = m.op("Gemm", [a, b], { transA, alpha: 1 - beta1 });  // (1 - b1) times the gradient
+    const first = state(`${name}.m`, dims, zeros()),
+      second = state(`${name}.v`, dims, zeros());
+    const g = m.op("Gemm", [a, b], { transA, alpha: 1 - beta1 }); // (1 - b1) times the gradient
     const nextFirst = add(mul(first, scalar(beta1)), g);
-    const nextSecond = add(mul(second, scalar(beta2)), mul(mul(g, g), scalar((1 - beta2) / (1 - beta1) ** 2)));
+    const nextSecond = add(
+      mul(second, scalar(beta2)),
+      mul(mul(g, g), scalar((1 - beta2) / (1 - beta1) ** 2)),
+    );
     update(`${name}.m`, nextFirst);
     update(`${name}.v`, nextSecond);
     const below = add(mul(m.op("Sqrt", [nextSecond]), root), floor);
@@ -64,10 +82,12 @@ function build(w, tensors, states) {
   }
 
   const x = m.input("x", "float32", tensors.x.dims);
-  const inputs = [x], activations = [];
+  const inputs = [x],
+    activations = [];
   let z;
   for (let i = 1; i <= last; ++i) {
-    const W = tensors[`dense${i}/W`], b = tensors[`dense${i}/b`];
+    const W = tensors[`dense${i}/W`],
+      b = tensors[`dense${i}/b`];
     state(`W${i}`, W.dims, W.data);
     state(`b${i}`, [1, W.dims[1]], b.data);
     z = m.op("Gemm", [inputs[i - 1], `W${i}`, `b${i}`]);
@@ -85,14 +105,23 @@ function build(w, tensors, states) {
 
   let loss, dz;
   if (w.family === "mixture") {
-    const y = m.input("target", "float32", [n, 1]), k = w.gaussians;
+    const y = m.input("target", "float32", [n, 1]),
+      k = w.gaussians;
     const [logits, mu, logSigma] = m.op("Split", [z, m.constant([k, k, k], [3], "int64")], { axis: 1 }, 3);
-    const logPi = m.op("LogSoftmax", [logits], { axis: 1 }), inverse = m.op("Exp", [m.op("Neg", [logSigma])]);
-    const d = mul(sub(y, mu), inverse), squared = mul(d, d);
+    const logPi = m.op("LogSoftmax", [logits], { axis: 1 }),
+      inverse = m.op("Exp", [m.op("Neg", [logSigma])]);
+    const d = mul(sub(y, mu), inverse),
+      squared = mul(d, d);
     const score = sub(sub(sub(logPi, logSigma), mul(squared, scalar(0.5))), scalar(0.91893853320467274178));
-    loss = m.op("Neg", [m.op("ReduceMean", [m.op("ReduceLogSumExp", [score], { axes: [1] })], { keepdims: 0 })]);
+    loss = m.op("Neg", [
+      m.op("ReduceMean", [m.op("ReduceLogSumExp", [score], { axes: [1] })], { keepdims: 0 }),
+    ]);
     const share = m.op("Softmax", [score], { axis: 1 });
-    const parts = [sub(m.op("Exp", [logPi]), share), m.op("Neg", [mul(share, mul(d, inverse))]), mul(share, sub(scalar(1), squared))];
+    const parts = [
+      sub(m.op("Exp", [logPi]), share),
+      m.op("Neg", [mul(share, mul(d, inverse))]),
+      mul(share, sub(scalar(1), squared)),
+    ];
     dz = mul(m.op("Concat", parts, { axis: 1 }), scalar(1 / n));
   } else if (w.widths[last] === 1) {
     const y = m.input("target", "float32", [n, 1]);
@@ -102,7 +131,11 @@ function build(w, tensors, states) {
     const label = m.input("label", "int64", [n]);
     const [mean, logProbability] = m.op("SoftmaxCrossEntropyLoss", [z, label], {}, 2);
     loss = mean;
-    const target = m.op("OneHot", [label, m.constant([w.widths[last]], [], "int64"), m.constant([0, 1 / n], [2])]);
+    const target = m.op("OneHot", [
+      label,
+      m.constant([w.widths[last]], [], "int64"),
+      m.constant([0, 1 / n], [2]),
+    ]);
     dz = sub(mul(m.op("Exp", [logProbability]), scalar(1 / n)), target);
   }
 
@@ -111,11 +144,13 @@ function build(w, tensors, states) {
     learn(`W${i}`, inputs[i - 1], dz, 1);
     learn(`b${i}`, ones, dz, 0);
     if (i === 1) break;
-    const dh = m.op("Gemm", [dz, `W${i}`], { transB: 1 }), h = inputs[i - 1];
+    const dh = m.op("Gemm", [dz, `W${i}`], { transB: 1 }),
+      h = inputs[i - 1];
     if (w.family === "mlp") dz = mul(dh, m.op("Sign", [h]));
     if (w.family === "mixture") dz = mul(dh, sub(scalar(1), mul(h, h)));
     if (w.family === "maxout") {
-      const { parts, largest } = activations[i - 1], width = w.widths[i - 1];
+      const { parts, largest } = activations[i - 1],
+        width = w.widths[i - 1];
       const spread = m.op("Reshape", [dh, m.constant([n, 1, width], [3], "int64")]);
       const chosen = m.op("Where", [m.op("Equal", [parts, largest]), spread, scalar(0)]);
       dz = m.op("Reshape", [chosen, m.constant([n, w.pieces * width], [2], "int64")]);
@@ -136,19 +171,28 @@ async function main() {
   const { workload, tensors } = readSafetensors(process.argv[2]);
   const states = {};
   const model = build(workload, tensors, states).serialize();
-  const session = await ort.InferenceSession.create(model, { intraOpNumThreads: threads, interOpNumThreads: 1, graphOptimizationLevel: "all" });
+  const session = await ort.InferenceSession.create(model, {
+    intraOpNumThreads: threads,
+    interOpNumThreads: 1,
+    graphOptimizationLevel: "all",
+  });
 
   const data = {};
   for (const name of ["x", "target", "label"])
     if (tensors[name])
-      data[name] = name === "label" ? new ort.Tensor("int64", BigInt64Array.from(tensors[name].data, BigInt), tensors[name].dims)
-                                    : new ort.Tensor("float32", tensors[name].data, tensors[name].dims);
+      data[name] =
+        name === "label"
+          ? new ort.Tensor("int64", BigInt64Array.from(tensors[name].data, BigInt), tensors[name].dims)
+          : new ort.Tensor("float32", tensors[name].data, tensors[name].dims);
   const loss = new ort.Tensor("float32", new Float32Array(1), []);
   const sets = [0, 1].map(() => ({}));
   for (const [name, { dims, initial }] of Object.entries(states))
     for (const set of sets) set[name] = new ort.Tensor("float32", Float32Array.from(initial), dims);
   const feeds = sets.map((set) => ({ ...data, ...set }));
-  const fetches = sets.map((set) => ({ loss, ...Object.fromEntries(Object.entries(set).map(([name, t]) => [name + "'", t])) }));
+  const fetches = sets.map((set) => ({
+    loss,
+    ...Object.fromEntries(Object.entries(set).map(([name, t]) => [name + "'", t])),
+  }));
   let turn = 0;
   const step = () => session.run(feeds[turn], fetches[(turn ^= 1)]);
 
@@ -159,7 +203,8 @@ async function main() {
   }
   console.log(`ONNX Runtime ${version} ${difference}`);
   for await (const _ of readline.createInterface({ input: process.stdin })) {
-    const samples = [], end = performance.now() + 100;
+    const samples = [],
+      end = performance.now() + 100;
     while (samples.length < 5 || performance.now() < end) {
       const start = performance.now();
       await step();

@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 """A workload as PyTorch's eager step, from the parameters and data that `step --save` wrote.
 
-    pytorch.py FILE --threads N    says its version and the largest relative difference from our losses in FILE, then
-                                   answers each line of stdin by "median_us min_us"
+    pytorch.py FILE --threads N    says its version and the largest relative difference from our losses in
+                                   FILE, then answers each line of stdin by "median_us min_us"
     pytorch.py FILE --threads N --memory    says how many bytes one step has allocated at most
 """
 import itertools
@@ -74,7 +74,8 @@ def training_step(workload, tensors):
     model = Model(workload, tensors)
     x = tensors["x"]
     target = tensors["label"].long() if "label" in tensors else tensors["target"]
-    optimizer = (torch.optim.Adam if workload["adam"] else torch.optim.SGD)(model.parameters(), lr=workload["rate"])
+    rule = torch.optim.Adam if workload["adam"] else torch.optim.SGD
+    optimizer = rule(model.parameters(), lr=workload["rate"])
 
     def step():
         optimizer.zero_grad(set_to_none=True)
@@ -97,12 +98,14 @@ def measure(step, seconds=0.1):
 
 
 def peak_bytes(step):
-    """The most bytes that one step has allocated at once: activations, gradients, what the optimiser needs on the way."""
+    """The most bytes that one step has allocated at once: activations, gradients, the optimiser's intermediates."""
     step(), step()  # the optimiser's states are there after the first
-    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True) as profile:
+    cpu = [torch.profiler.ProfilerActivity.CPU]
+    with torch.profiler.profile(activities=cpu, profile_memory=True) as profile:
         step()
     events = [event for event in profile.profiler.kineto_results.events() if event.name() == "[memory]"]
-    return max(itertools.accumulate(event.nbytes() for event in sorted(events, key=lambda event: event.start_us())))
+    events.sort(key=lambda event: event.start_us())
+    return max(itertools.accumulate(event.nbytes() for event in events))
 
 
 def main():
