@@ -67,6 +67,7 @@ class Cutter {
 
   // Bytes between neighbours of the operand along the axis, if it is read in place.
   std::optional<int64_t> step(const Scalar& x, const Axis& axis) const {
+    if (x->function == Scalar::constant) return 0;
     if (x->function != Scalar::load || x->guarded) return {};
     const Type& type = list_.buffers[static_cast<size_t>(x->integer)].type;
     auto elements = stride(x, type.shape, axis.variable);

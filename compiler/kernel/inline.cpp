@@ -123,10 +123,25 @@ class Collector {
     }
   }
 
-  bool contraction(NodeId id) {
+  bool contraction(NodeId id) { return product(id) || column_sum(id); }
+
+  bool product(NodeId id) {
     const Definition& d = at(id).definition;
     return d.reduction == Reduction::sum && d.body->function == Scalar::mul && is_float(d.body->dtype) &&
            d.body->arguments[0]->function == Scalar::load && d.body->arguments[1]->function == Scalar::load;
+  }
+
+  // A sum over the leading axes alone, such as a bias's gradient over the batch, is the contraction with ones: the
+  // chain of its elements is then as vectorised, as divided and as long as that of the weight's gradient.
+  bool column_sum(NodeId id) {
+    const Definition& d = at(id).definition;
+    if (d.reduction != Reduction::sum || d.scatter || !is_float(d.body->dtype) || d.axes.empty()) return false;
+    if (d.body->function != Scalar::load || d.body->guarded) return false;
+    const auto reduced = static_cast<int64_t>(d.reduced.size()), rank = static_cast<int64_t>(d.axes.size());
+    std::span<const Scalar> indices = d.body->indices();
+    for (int64_t i = 0; i < static_cast<int64_t>(indices.size()); ++i)
+      if (indices[static_cast<size_t>(i)] != Scalar::index(i < reduced ? rank + i : i - reduced)) return false;
+    return true;
   }
 
   // x with every load of a value that is not stored replaced by the value's expression.
@@ -165,10 +180,14 @@ class Collector {
     const Definition& d = info.definition;
     Item item{.node = id, .type = node.type, .reduced = d.reduced, .reduction = d.reduction};
     item.contraction = contraction(id);
-    if (item.contraction)
+    const bool ones = column_sum(id);
+    if (ones)
+      prepare_factor(d.body, extents(d));
+    else if (item.contraction)
       for (const Scalar& factor : d.body->arguments) prepare_factor(factor, extents(d));
     item.made_of.insert(id);
     item.value = inlined(d.body, extents(d), item.made_of);
+    if (ones) item.value = Scalar::call(Scalar::mul, {Scalar::number(item.type.dtype, 1), item.value});
     if (d.scatter) item.scatter = inlined(d.scatter, extents(d), item.made_of);
     if (item.map() && !must_store(id, item.value)) {
       info.whole = item.value;

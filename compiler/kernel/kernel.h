@@ -64,7 +64,7 @@ struct Statement {
 };
 
 // acc[m,n] = sum over the k axes, in ascending order (outermost first), one FMA chain from zero, of a * b, where a does
-// not depend on n nor b on m. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
+// not depend on n nor b on m; a sum over leading axes is one whose a is the constant 1. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
 // acc as the tile buffer.
 struct Contraction {
   Axis m, n;

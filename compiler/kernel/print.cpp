@@ -57,9 +57,10 @@ class Printer {
   }
 
  private:
-  // In parentheses unless it is one load.
+  // In parentheses unless it is one load or a number.
   std::string factor(const Scalar& x) const {
-    return x->function == Scalar::load && !x->guarded ? text(x) : "(" + text(x) + ")";
+    bool plain = x->function == Scalar::load ? !x->guarded : x->function == Scalar::constant;
+    return plain ? text(x) : "(" + text(x) + ")";
   }
 
   static std::string notes(const Kernel& k) {

@@ -8,9 +8,10 @@
 namespace tenon {
 namespace {
 
-constexpr double flops_per_ns = 100;         // of a contraction
+constexpr double flops_per_ns = 150;         // of a contraction
 constexpr double bytes_per_ns = 20;          // of everything else, from L2
 constexpr double operations_per_ns = 8;      // of elementwise arithmetic, counted as functions of one element
+constexpr double function_operations = 4;    // of an exponential and the like
 
 class Tiler {
  public:
@@ -63,14 +64,23 @@ class Tiler {
     double count = rows * static_cast<double>(points(s.axes) * points(s.reduced)), bytes = 0, operations = 1;
     visit(s.value, [&](const Scalar& x) {
       if (x->function == Scalar::load && !x->indices().empty()) bytes += static_cast<double>(byte_size(x->dtype));
-      if (x->function > Scalar::load) operations += x->function >= Scalar::exp ? 16 : 1;
+      if (x->function > Scalar::load) operations += x->function >= Scalar::exp ? function_operations : 1;
     });
     return count * std::max(bytes / bytes_per_ns, operations / operations_per_ns);
+  }
+
+  // Whether every element stands for itself, so that the statements' loops are divided like rows.
+  static bool elementwise(const Kernel& kernel) {
+    return std::all_of(kernel.body.begin(), kernel.body.end(), [&](const Statement& s) {
+      return !s.scatter && s.reduced.empty() && s.axes == kernel.body[0].axes;
+    });
   }
 
   int64_t threads(const Kernel& kernel) const {
     double rows = static_cast<double>(points(kernel.rows)), work = 0;
     int64_t parts = points(kernel.rows);
+    if (!kernel.contraction && elementwise(kernel))
+      parts *= (points(kernel.body[0].axes) + target_.lanes - 1) / target_.lanes;
     if (kernel.contraction) {
       const Contraction& c = *kernel.contraction;
       int64_t m = at(c.m.extent), n = at(c.n.extent);

@@ -289,9 +289,11 @@ Emitter::Values ContractionEmitter::accumulate(const Rows& rows, const Columns& 
   };
   llvm::Align align(static_cast<uint64_t>(bytes_));
   auto step = [&](int64_t count, Values values) {
-    llvm::Value *a = start(a_, c_.a, a_panel, a_.along), *b = start(b_operand_, c_.b, b_panel, b_along);
+    const bool constant = c_.a->function == Scalar::constant;
+    llvm::Value* a = constant ? nullptr : start(a_, c_.a, a_panel, a_.along);
+    llvm::Value* b = start(b_operand_, c_.b, b_panel, b_along);
     for (int64_t u = 0; u < count; ++u) {
-      llvm::Value *a_row = at(a, times(a_.along, u)), *b_row = at(b, times(b_along, u));
+      llvm::Value *a_row = constant ? nullptr : at(a, times(a_.along, u)), *b_row = at(b, times(b_along, u));
       Values row;
       for (int64_t v = 0; v < columns.vectors; ++v) {
         llvm::Value *address = at(b_row, e_.integer(v * lanes)),
@@ -303,7 +305,8 @@ Emitter::Values ContractionEmitter::accumulate(const Rows& rows, const Columns& 
           row.push_back(b_.CreateAlignedLoad(vector_, address, align));
       }
       for (int64_t r = 0; r < rows.count; ++r) {
-        llvm::Value* x = e_.splat(b_.CreateAlignedLoad(element_, at(a_row, times(a_.across, r)), align));
+        llvm::Value* x =
+            constant ? e_.vector(c_.a) : e_.splat(b_.CreateAlignedLoad(element_, at(a_row, times(a_.across, r)), align));
         for (int64_t v = 0; v < columns.vectors; ++v) {
           llvm::Value*& sum = values[static_cast<size_t>(r * columns.vectors + v)];
           sum = b_.CreateIntrinsic(llvm::Intrinsic::fma, {vector_}, {x, row[static_cast<size_t>(v)], sum});

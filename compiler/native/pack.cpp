@@ -134,6 +134,7 @@ Emitter::Values loop_k(Emitter& e, llvm::Value* begin, llvm::Value* end, Emitter
 
 Access place_a(Emitter& e, int64_t rows) {
   const Contraction& c = *e.kernel.contraction;
+  if (c.a->function == Scalar::constant) return {.in_place = true, .across = 0, .along = 0};
   if (plain_load(e, c.a) && !e.kernel.tile.pack_a) {
     auto across = stride(e, c.a, c.m.variable), along = stride(e, c.a, last_k(e).variable);
     if (across && along) return {.in_place = true, .across = *across, .along = *along};

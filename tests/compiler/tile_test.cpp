@@ -72,6 +72,18 @@ TEST_CASE("threads share only what is worth a barrier") {
   CHECK(product(512, 512, 512).threads == 2);
 }
 
+TEST_CASE("elements of one axis are divided like rows, and so are the columns of a sum") {
+  for (bool reduced : {false, true}) {
+    Graph g;
+    Value x = g.input("x", f32, reduced ? Shape{512, 4096} : Shape{1 << 18});
+    g.entry("e", {{"y", reduced ? sum(x, {0}) : exp(x) + 1}});
+    KernelList list = group(g, *g.body().entry("e"), machine(Isa::avx512));
+    tile(list, machine(Isa::avx512));
+    REQUIRE(list.kernels.size() == 1);
+    CHECK(list.kernels[0].threads == 2);
+  }
+}
+
 TEST_CASE("kernels of one thread need no barrier between them") {
   Graph g;
   Value x = g.input("x", f32, {4, 2}), w = g.parameter("W", f32, {2, 8}, zeros());

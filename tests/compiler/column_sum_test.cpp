@@ -1,0 +1,71 @@
+// Sums over the leading axes, as of a bias's gradient: each element is one chain in ascending order, in the bits of a
+// plain loop, by any number of threads, alone or with an update behind it, of constant or run-time extents.
+#include <doctest/doctest.h>
+#include <tenon/tenon.h>
+
+#include <random>
+
+using namespace tenon;
+
+namespace {
+
+Tensor noise(std::vector<int64_t> shape) {
+  Tensor t(f32, shape);
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal;
+  for (float& x : t.write<float>()) x = normal(random);
+  return t;
+}
+
+std::vector<float> plain(const Tensor& x, size_t columns) {
+  std::vector<float> sums(columns);
+  const auto values = x.read<float>();
+  for (size_t i = 0; i < values.size(); ++i) sums[i % columns] += values[i];
+  return sums;
+}
+
+}  // namespace
+
+TEST_CASE("a sum over the leading axes is one ascending chain") {
+  for (int64_t rows : {1, 7, 17, 100, 600, 5000})
+    for (int64_t columns : {1, 3, 16, 33, 150}) {
+      CAPTURE(rows);
+      CAPTURE(columns);
+      const Tensor x = noise({rows, columns});
+      const std::vector<float> expected = plain(x, static_cast<size_t>(columns));
+      for (bool runtime : {false, true}) {
+        Graph g;
+        const Extent n = runtime ? g.size("n", 6000) : Extent(rows);
+        const Value v = g.input("x", f32, {n, columns}), b = g.parameter("b", f32, {columns}, zeros());
+        g.entry("sum", {{"y", sum(v, {0})}});
+        g.entry("train", {}, {{b, b - sum(v, {0})}});
+        const Program program = compile(g);
+        for (int threads : {1, 2, 3}) {
+          Session session(program, {.threads = threads});
+          session.init(1);
+          session.run("train", {{"x", x}});
+          const Tensor y = session.run("sum", {{"x", x}})["y"], updated = session.read("b");
+          for (size_t j = 0; j < expected.size(); ++j) {
+            CHECK(y.read<float>()[j] == expected[j]);
+            CHECK(updated.read<float>()[j] == 0 - expected[j]);
+          }
+        }
+      }
+    }
+}
+
+TEST_CASE("several leading axes are summed in row-major order, also of a value that is computed") {
+  const Tensor x = noise({20, 5, 48});
+  Tensor squares(f32, {20, 5, 48});
+  for (size_t i = 0; i < squares.write<float>().size(); ++i)
+    squares.write<float>()[i] = x.read<float>()[i] * x.read<float>()[i];
+  Graph g;
+  const Value v = g.input("x", f32, {20, 5, 48});
+  g.entry("e", {{"y", sum(v, {0, 1})}, {"z", sum(v * v, {0, 1})}, {"rows", sum(v, {0})}});
+  Session session(compile(g), {.threads = 1});
+  const auto results = session.run("e", {{"x", x}});
+  const std::vector<float> y = plain(x, 48), z = plain(squares, 48), rows = plain(x, 240);
+  for (size_t j = 0; j < 48; ++j) CHECK(results["y"].read<float>()[j] == y[j]);
+  for (size_t j = 0; j < 48; ++j) CHECK(results["z"].read<float>()[j] == z[j]);
+  for (size_t j = 0; j < 240; ++j) CHECK(results["rows"].read<float>()[j] == rows[j]);
+}
