@@ -23,7 +23,7 @@ struct Fold {
     return is_float(dtype) && (reduction == Reduction::sum || reduction == Reduction::product);
   }
   llvm::Constant* identity(llvm::Type* type) const {
-    bool max = reduction == Reduction::max;
+    bool max = reduction == Reduction::max || reduction == Reduction::argmax;
     if (reduction == Reduction::sum) return llvm::Constant::getNullValue(type);
     if (is_float(dtype))
       return reduction == Reduction::product ? llvm::ConstantFP::get(type, 1) : llvm::ConstantFP::getInfinity(type, max);
@@ -125,6 +125,13 @@ llvm::Value* over_blocks(const Fold& fold, Extent points, const std::function<ll
   return tree.finish(e.b.CreateUDiv(e.b.CreateAdd(total, e.integer(block_points - 1)), e.integer(block_points)));
 }
 
+// The lanes of each half of a vector of 2 * half.
+std::pair<std::vector<int>, std::vector<int>> halves(int half) {
+  std::vector<int> low, high;
+  for (int lane = 0; lane < half; ++lane) low.push_back(lane), high.push_back(lane + half);
+  return {low, high};
+}
+
 std::vector<llvm::Value*> lanes_of(llvm::IRBuilder<>& b, llvm::Value* vector) {
   std::vector<llvm::Value*> result;
   for (unsigned lane = 0; lane < lanes; ++lane) result.push_back(b.CreateExtractElement(vector, lane));
@@ -174,66 +181,68 @@ std::pair<llvm::Value*, llvm::Value*> four_at_a_time(const Fold& fold, const Sta
   return {fold.pairwise(chains), whole};
 }
 
-// argmax: whether (y, j) beats (x, i), where an index of -1 means none, NaN is the maximum, and the first of equals wins.
-llvm::Value* beats(llvm::IRBuilder<>& b, DType dtype, llvm::Value* y, llvm::Value* j, llvm::Value* x, llvm::Value* i) {
-  llvm::Value* zero = llvm::Constant::getNullValue(i->getType());
-  llvm::Value *more, *equal;
-  if (is_float(dtype)) {
-    llvm::Value *x_nan = b.CreateFCmpUNO(x, x), *y_nan = b.CreateFCmpUNO(y, y);
-    more = b.CreateOr(b.CreateFCmpOGT(y, x), b.CreateAnd(y_nan, b.CreateNot(x_nan)));
-    equal = b.CreateOr(b.CreateFCmpOEQ(y, x), b.CreateAnd(y_nan, x_nan));
-  } else {
-    bool is_signed = dtype == i64 || dtype == i32;
-    more = is_signed ? b.CreateICmpSGT(y, x) : b.CreateICmpUGT(y, x);
-    equal = b.CreateICmpEQ(y, x);
-  }
-  llvm::Value* better = b.CreateOr(more, b.CreateAnd(equal, b.CreateICmpSLT(j, i)));
-  return b.CreateAnd(b.CreateICmpSGE(j, zero), b.CreateOr(b.CreateICmpSLT(i, zero), better));
-}
+// argmax: the greatest value so far and its position, from the least value at the first position on.
+struct Best {
+  Emitter& e;
+  DType dtype;
 
-llvm::Value* argmax_lanes(Emitter& e, const Statement& s) {
+  // Whether a later y takes the place of x: a NaN is the maximum, and the first of equals stays.
+  llvm::Value* wins(llvm::Value* y, llvm::Value* x) const {
+    if (is_float(dtype)) return e.b.CreateAnd(e.b.CreateFCmpUGT(y, x), e.b.CreateFCmpORD(x, x));
+    return dtype == i64 || dtype == i32 ? e.b.CreateICmpSGT(y, x) : e.b.CreateICmpUGT(y, x);
+  }
+  Emitter::Values choose(llvm::Value* take, const Emitter::Values& y, const Emitter::Values& x) const {
+    return {e.b.CreateSelect(take, y[0], x[0]), e.b.CreateSelect(take, y[1], x[1])};
+  }
+  // Of two that may stand in either order.
+  Emitter::Values either(const Emitter::Values& y, const Emitter::Values& x) const {
+    llvm::Value* earlier = e.b.CreateICmpSLT(y[1], x[1]);
+    return choose(e.b.CreateSelect(earlier, e.b.CreateNot(wins(x[0], y[0])), wins(y[0], x[0])), y, x);
+  }
+};
+
+llvm::Value* argmax_lanes(Emitter& e, const Statement& s, const Fold& fold) {
   auto& b = e.b;
   const Axis& axis = s.reduced[0];
-  DType dtype = s.value->dtype;
-  auto* type = e.vector_type(dtype);
-  Emitter::Values best = {llvm::Constant::getNullValue(type), e.splat(e.integer(-1))};
-  auto take = [&](llvm::Value* y, llvm::Value* j, const Emitter::Values& now) {
-    llvm::Value* wins = beats(b, dtype, y, j, now[0], now[1]);
-    return Emitter::Values{b.CreateSelect(wins, y, now[0]), b.CreateSelect(wins, j, now[1])};
-  };
-  best = along_lanes(e, axis, e.integer(0), e.extent(axis.extent), best, [&](const Emitter::Values& now, llvm::Value*) {
-    return take(e.vector(s.value), e.vector(Scalar::index(axis.variable)), now);
+  const Best best{e, s.value->dtype};
+  const bool narrow = axis.extent.at(e.list.maximum) <= std::numeric_limits<int32_t>::max();
+  llvm::Type* position = narrow ? b.getInt32Ty() : b.getInt64Ty();
+  // A lane that has no point keeps its number, which is behind that of every point.
+  Emitter::Values now = {fold.identity(e.vector_type(s.value->dtype)), e.lane_numbers(position)};
+  now = along_lanes(e, axis, e.integer(0), e.extent(axis.extent), now, [&](const Emitter::Values& x, llvm::Value*) {
+    llvm::Value *y = e.vector(s.value), *j = e.vector(Scalar::index(axis.variable));
+    return best.choose(best.wins(y, x[0]), {y, b.CreateTrunc(j, x[1]->getType())}, x);
   });
   for (int half = lanes / 2; half > 0; half /= 2) {
-    llvm::SmallVector<int, lanes> order;
-    for (int lane = 0; lane < static_cast<int>(lanes); ++lane) order.push_back((lane + half) % static_cast<int>(lanes));
-    best = take(b.CreateShuffleVector(best[0], order), b.CreateShuffleVector(best[1], order), best);
+    auto [low, high] = halves(half);
+    Emitter::Values first, second;
+    for (llvm::Value* x : now) {
+      first.push_back(b.CreateShuffleVector(x, low));
+      second.push_back(b.CreateShuffleVector(x, high));
+    }
+    now = best.either(second, first);
   }
-  return b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, b.CreateExtractElement(best[1], uint64_t{0}), e.integer(0));
+  return b.CreateSExt(b.CreateExtractElement(now[1], uint64_t{0}), b.getInt64Ty());
 }
 
-llvm::Value* argmax_serial(Emitter& e, const Statement& s, bool wide) {
-  auto& b = e.b;
+llvm::Value* argmax_serial(Emitter& e, const Statement& s, const Fold& fold, bool wide) {
   const Axis& axis = s.reduced[0];
-  DType dtype = s.value->dtype;
-  llvm::Type* type = wide ? static_cast<llvm::Type*>(e.vector_type(dtype)) : e.type(dtype);
+  const Best best{e, s.value->dtype};
   llvm::Type* position = wide ? static_cast<llvm::Type*>(e.vector_type(i64)) : e.type(i64);
-  Emitter::Values best = {llvm::Constant::getNullValue(type), llvm::ConstantInt::getSigned(position, -1)};
-  best = e.loop(e.integer(0), e.extent(axis.extent), 1, best, [&](llvm::Value* i, const Emitter::Values& now) {
+  Emitter::Values now = {fold.identity(fold.type), llvm::Constant::getNullValue(position)};
+  return e.loop(e.integer(0), e.extent(axis.extent), 1, now, [&](llvm::Value* i, const Emitter::Values& x) {
     e.bind(axis.variable, i);
-    llvm::Value *y = wide ? e.vector(s.value) : e.scalar(s.value), *j = wide ? e.splat(i) : i;
-    llvm::Value* wins = beats(b, dtype, y, j, now[0], now[1]);
-    return Emitter::Values{b.CreateSelect(wins, y, now[0]), b.CreateSelect(wins, j, now[1])};
-  });
-  return b.CreateBinaryIntrinsic(llvm::Intrinsic::smax, best[1], llvm::Constant::getNullValue(position));
+    llvm::Value* y = wide ? e.vector(s.value) : e.scalar(s.value);
+    return best.choose(best.wins(y, x[0]), {y, wide ? e.splat(i) : i}, x);
+  })[1];
 }
 
 }  // namespace
 
 llvm::Value* reduce_lanes(Emitter& e, const Statement& s) {
-  if (s.reduction == Reduction::argmax) return argmax_lanes(e, s);
   const Axis& axis = s.reduced[0];
   Fold fold{.e = e, .reduction = s.reduction, .dtype = s.value->dtype, .type = e.type(s.value->dtype)};
+  if (s.reduction == Reduction::argmax) return argmax_lanes(e, s, fold);
   auto* type = e.vector_type(s.value->dtype);
   return over_blocks(fold, axis.extent, [&](llvm::Value* begin, llvm::Value* end) {
     llvm::Value* start = fold.identity(type);
@@ -244,8 +253,7 @@ llvm::Value* reduce_lanes(Emitter& e, const Statement& s) {
     auto pairs = [&] {
       llvm::Value* sum = chains;
       for (int half = lanes / 2; half > 0; half /= 2) {
-        llvm::SmallVector<int, lanes> low, high;
-        for (int lane = 0; lane < half; ++lane) low.push_back(lane), high.push_back(lane + half);
+        auto [low, high] = halves(half);
         sum = fold(e.b.CreateShuffleVector(sum, low), e.b.CreateShuffleVector(sum, high));
       }
       return e.b.CreateExtractElement(sum, uint64_t{0});
@@ -255,11 +263,11 @@ llvm::Value* reduce_lanes(Emitter& e, const Statement& s) {
 }
 
 llvm::Value* reduce_serial(Emitter& e, const Statement& s, bool wide) {
-  if (s.reduction == Reduction::argmax) return argmax_serial(e, s, wide);
   const Axis& axis = s.reduced[0];
   DType dtype = s.value->dtype;
   llvm::Type* type = wide ? static_cast<llvm::Type*>(e.vector_type(dtype)) : e.type(dtype);
   Fold fold{.e = e, .reduction = s.reduction, .dtype = dtype, .type = type};
+  if (s.reduction == Reduction::argmax) return argmax_serial(e, s, fold, wide);
   auto element = [&] { return wide ? e.vector(s.value) : e.scalar(s.value); };
   if (!fold.ordered() || axis.extent.at(e.list.maximum) <= lanes)
     return e.loop(e.integer(0), e.extent(axis.extent), 1, {fold.identity(type)},
