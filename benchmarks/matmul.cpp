@@ -120,7 +120,7 @@ Row measure(const Product& p, const std::vector<Peer>& peers, int threads, bool 
   const int repetitions = quick ? 5 : 15;
   std::vector<double> peaks;
   for (int i = 0; i < repetitions; ++i) {
-    for (Contender& contender : contenders) contender.sample(quick ? 1000 : 5000);
+    for (Contender& contender : contenders) contender.sample(quick ? 3000 : 5000);
     peaks.push_back(bench::peak_gflops());
   }
   std::sort(peaks.begin(), peaks.end());

@@ -12,11 +12,13 @@ namespace {
 
 constexpr double latency = 4;       // of a multiply-add
 constexpr double tile_start = 40;   // to begin and end a register tile
-constexpr double row_start = 20;    // to write to one more row of a result that lies beyond the first cache
+constexpr double row_start = 3;     // times the rows squared: to write to many rows of a result beyond the first cache
 constexpr double per_load = 0.15;   // what a load delays the multiply-adds beside it
 constexpr double line_of_b = 0.35;  // and if it is a vector of b from the second cache
 constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
-constexpr int64_t most_vectors = 4;  // of a tile; twice as many if it has one row, to have loads in flight
+constexpr double remainder = 1.01;  // a loop more for what is left over
+constexpr int64_t most_vectors = 4;  // of a tile
+constexpr int64_t vectors_in_flight = 16;  // of a single row: what is loaded of b then serves one multiply-add
 constexpr int64_t cache_line = 64, page = 4096;
 constexpr int64_t long_k = 256, many_panels = 8;  // that make the copy of a worth while
 constexpr int64_t some_tiles = 4, many_tiles = 32;  // of a panel of b that make its copy worth while
@@ -45,9 +47,8 @@ class Cutter {
     const int64_t longest_k = std::max<int64_t>(1, target_.l2_bytes / 4 / (width * element_));
     tile.k_block = parts(k_, parts(k_, longest_k));
 
-    const bool unit = b_n_ && (*b_n_ == element_ || n_ == 1) && b_k_;
-    const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes;  // a panel lies over more than the cache holds
-    tile.pack_b = !unit || (tiles > some_tiles && awkward(*b_k_, k_)) || (tiles >= many_tiles && spread);
+    const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than the second cache keeps
+    tile.pack_b = !b_in_place() || (tiles > some_tiles && awkward(*b_k_, k_)) || (tiles >= many_tiles && spread);
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
     tile.pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
 
@@ -75,6 +76,9 @@ class Cutter {
     return at(*elements) * element_;
   }
 
+  // Vectors of b are loads.
+  bool b_in_place() const { return b_n_ && (*b_n_ == element_ || n_ == 1) && b_k_; }
+
   // Rows that lie so far apart, or at such a power of two, that they fall into few cache sets.
   static bool awkward(int64_t bytes, int64_t rows) {
     return rows > 8 && bytes >= page && (bytes > 8 * page || bytes % page == 0);
@@ -86,16 +90,21 @@ class Cutter {
     return std::max<int64_t>(4, target_.l1_bytes / std::gcd(*a_m_, page));
   }
 
+  // Rows of b, read in place, of which the first cache does not hold all.
+  bool far_apart() const { return b_in_place() && k_ * std::gcd(*b_k_, page) > target_.l1_bytes; }
+
   void choose_registers(Tile& tile) const {
     const int64_t registers = target_.registers * target_.register_bytes / (target_.lanes * element_);
     const int64_t all = parts(n_, target_.lanes), held = rows_held();
+    const int64_t most = m_ == 1 && b_in_place() ? vectors_in_flight : most_vectors;
     double least = 0;
     for (int64_t rows = 1; rows <= std::min({std::max<int64_t>(m_, 1), registers, held}); ++rows)
-      for (int64_t vectors = 1; vectors <= std::min(all, rows == 1 ? 2 * most_vectors : most_vectors); ++vectors) {
-        if (vectors * rows > 1 && vectors * (rows + 1) + 1 > registers) continue;
+      for (int64_t vectors = 1; vectors <= std::min(all, most); ++vectors) {
+        if (vectors * rows > 1 && vectors * (m_ > 1 ? rows + 1 : 1) + 1 > registers) continue;
         const int64_t rest = n_ % (vectors * target_.lanes), tail = rest ? parts(rest, target_.lanes) : 0;
         double cycles = static_cast<double>(n_ / (vectors * target_.lanes)) * column(rows, vectors);
-        if (tail) cycles += column(rows, tail);
+        if (tail) cycles = remainder * (cycles + column(rows, tail));
+        if (m_ % rows) cycles *= remainder;
         if (least > 0 && cycles >= least) continue;
         least = cycles, tile.rows = rows, tile.vectors = vectors;
       }
@@ -108,9 +117,9 @@ class Cutter {
   double time(int64_t rows, int64_t vectors) const {
     const double r = static_cast<double>(rows), v = static_cast<double>(vectors);
     double cycles = std::max({r * v / 2, (r + v) / 2, latency}) + per_load * (r + v);
-    if (vectors * target_.lanes * k_ * element_ > target_.l1_bytes / 2) cycles += line_of_b * v;
+    if (vectors * target_.lanes * k_ * element_ > target_.l1_bytes / 2 || far_apart()) cycles += line_of_b * v;
     if (m_ * k_ * element_ > target_.l2_bytes / 2) cycles += row_of_a * r;
-    const double start = tile_start + (m_ * n_ * element_ > target_.l1_bytes ? row_start * r : 0);
+    const double start = tile_start + (m_ * n_ * element_ > target_.l1_bytes ? row_start * r * r : 0);
     return static_cast<double>(k_) * cycles + start;
   }
 

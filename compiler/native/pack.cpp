@@ -35,19 +35,19 @@ llvm::Align align(const Emitter& e) {
   return llvm::Align(static_cast<uint64_t>(byte_size(e.kernel.contraction->a->dtype)));
 }
 
-// 16 lanes at a time along the last k axis: the position and the values are the body's.
+// 16 lanes at a time along the last k axis, fewer at its end: as many as are known to exist at most.
 void loop_vectors(Emitter& e, llvm::Value* begin, llvm::Value* end,
-                  const std::function<void(llvm::Value* i, llvm::Value* mask)>& body) {
+                  const std::function<void(llvm::Value* i, llvm::Value* mask, size_t most)>& body) {
   auto& b = e.b;
   llvm::Value* full = b.CreateSub(end, b.CreateSRem(b.CreateSub(end, begin), e.integer(lanes)));
-  e.loop(begin, full, lanes, [&](llvm::Value* i) { body(i, nullptr); });
+  e.loop(begin, full, lanes, [&](llvm::Value* i) { body(i, nullptr, lanes); });
   llvm::Value* rest = b.CreateSub(end, full);
-  auto tail = [&] { body(full, e.first_lanes(rest)); };
+  auto tail = [&](size_t most) { body(full, e.first_lanes(rest), most); };
   auto* known = llvm::dyn_cast<llvm::ConstantInt>(rest);
-  if (!known) return e.when(b.CreateICmpSGT(rest, e.integer(0)), tail);
+  if (!known) return e.when(b.CreateICmpSGT(rest, e.integer(0)), [&] { tail(lanes); });
   if (known->isZero()) return;
   e.open();
-  tail();
+  tail(known->getZExtValue());
   e.close();
 }
 
@@ -76,7 +76,7 @@ void pack_b_transposing(Emitter& e, llvm::Value* panel, const Columns& columns, 
   e.loop(e.integer(0), e.integer(columns.vectors), 1, [&](llvm::Value* v) {
     llvm::Value* n = b.CreateAdd(columns.n, b.CreateMul(v, e.integer(lanes)));
     loop_k(e, begin, end, {}, [&](llvm::Value* from, llvm::Value* to, Emitter::Values) {
-      loop_vectors(e, from, to, [&](llvm::Value* i, llvm::Value* mask) {
+      loop_vectors(e, from, to, [&](llvm::Value* i, llvm::Value* mask, size_t most) {
         e.bind_vector(last_k(e).variable, i, mask);
         Square square;
         for (size_t j = 0; j < lanes; ++j) {
@@ -91,7 +91,7 @@ void pack_b_transposing(Emitter& e, llvm::Value* panel, const Columns& columns, 
         llvm::Value* position =
             b.CreateAdd(b.CreateMul(e.scalar(k_position(c)), e.integer(columns.vectors)), v);
         llvm::Value* to = b.CreateGEP(element, panel, b.CreateMul(position, e.integer(lanes)));
-        for (size_t j = 0; j < lanes; ++j) {
+        for (size_t j = 0; j < most; ++j) {
           int64_t distance = static_cast<int64_t>(j) * columns.vectors * lanes;
           b.CreateAlignedStore(square[j], b.CreateGEP(element, to, e.integer(distance)), align(e));
         }
@@ -171,7 +171,7 @@ void pack_a(Emitter& e, const Access& a, llvm::Value* panel, llvm::Value* m, int
       e.bind(c.m.variable, b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateAdd(m, r), last));
       llvm::Value* row = b.CreateGEP(element, panel, b.CreateMul(r, e.integer(a.across.count)));
       loop_k(e, e.integer(0), k_extent, {}, [&](llvm::Value* from, llvm::Value* to, Emitter::Values) {
-        loop_vectors(e, from, to, [&](llvm::Value* i, llvm::Value* mask) {
+        loop_vectors(e, from, to, [&](llvm::Value* i, llvm::Value* mask, size_t) {
           e.bind_vector(last_k(e).variable, i, mask);
           llvm::Value* values = e.vector(c.a);
           b.CreateAlignedStore(values, b.CreateGEP(element, row, e.scalar(k_position(c))), align(e));

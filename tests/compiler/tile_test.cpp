@@ -38,7 +38,8 @@ TEST_CASE("a register tile fits the registers, and fills them where the extents 
         int64_t registers = t.registers * t.register_bytes / (16 * 4);
         CHECK(tile.rows >= 1);
         CHECK(tile.rows <= m);
-        if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (tile.rows + 1) + 1 <= registers);
+        // Of a single row the vectors of b are operands of the multiply-adds.
+        if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (m > 1 ? tile.rows + 1 : 1) + 1 <= registers);
         CHECK(tile.k_block >= 1);
         CHECK(tile.group >= 1);
       }
