@@ -38,8 +38,9 @@ TEST_CASE("a register tile fits the registers, and fills them where the extents 
         int64_t registers = t.registers * t.register_bytes / (16 * 4);
         CHECK(tile.rows >= 1);
         CHECK(tile.rows <= m);
-        // Of a single row the vectors of b are operands of the multiply-adds.
-        if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (m > 1 ? tile.rows + 1 : 1) + 1 <= registers);
+        // With a single row (or a single column, which changes places) vectors of b are operands of the multiply-adds.
+        const bool single = m == 1 || n == 1;
+        if (tile.rows * tile.vectors > 1) CHECK(tile.vectors * (single ? 1 : tile.rows + 1) + 1 <= registers);
         CHECK(tile.k_block >= 1);
         CHECK(tile.group >= 1);
       }
