@@ -93,12 +93,14 @@ Tensor filled(const Type& type, uint32_t seed) {
 }
 
 std::vector<Pattern> patterns() {
-  // Products as in a layer of 512 units at batch 128; rows of 1024 for what is done row by row.
+  // Products as in a layer of 512 units at batch 128, updates also of 2048 units, whose weights no cache
+  // holds; rows of 1024 for what is done row by row.
   const Type batch = {f32, {128, 512}}, weights = {f32, {512, 512}}, row = {f32, {512}}, scalar = {f32, {}},
-             wide = {f32, {512, 1024}};
+             large = {f32, {128, 2048}}, wide = {f32, {512, 1024}};
   const auto product = [](const char* spec, const char* a, const char* b, const char* y) {
     return Stage{{a, b}, [=](Graph&, Values& v, auto&) { return Values{{y, contract(v[a], v[b], spec)}}; }};
   };
+  const Stage gradient = product("ki,kj->ij", "x", "dz", "g");
   // The optimiser, applied to the value "g".
   const auto update = [](auto optimizer) {
     return Stage{{"g", "rate"}, [=](Graph& graph, Values& v, std::vector<Update>& updates) {
@@ -123,12 +125,18 @@ std::vector<Pattern> patterns() {
        {{"dz", batch}, {"W", weights}, {"h", batch}},
        {product("ij,kj->ik", "dz", "W", "dh"),
         stage({"dh", "h"}, "dx", [](V v) { return select(v["h"] > 0, v["dh"], 0); })}},
-      {"SGD on a product",
-       {{"x", batch}, {"dz", batch}, {"rate", scalar}},
-       {product("ki,kj->ij", "x", "dz", "g"), update([](Value rate) { return sgd(rate); })}},
+      {"SGD on a product", {{"x", batch}, {"dz", batch}, {"rate", scalar}}, {gradient, update([](Value rate) {
+                                                                               return sgd(rate);
+                                                                             })}},
       {"Adam on a product",
        {{"x", batch}, {"dz", batch}, {"rate", scalar}},
-       {product("ki,kj->ij", "x", "dz", "g"), update([](Value rate) { return adam(rate); })}},
+       {gradient, update([](Value rate) { return adam(rate); })}},
+      {"SGD on a product, 2048 units",
+       {{"x", large}, {"dz", large}, {"rate", scalar}},
+       {gradient, update([](Value rate) { return sgd(rate); })}},
+      {"Adam on a product, 2048 units",
+       {{"x", large}, {"dz", large}, {"rate", scalar}},
+       {gradient, update([](Value rate) { return adam(rate); })}},
       {"softmax cross-entropy, gradient",
        {{"z", wide}, {"label", {i32, {512}}}},
        {stage({"z"}, "log_p", [](V v) { return log_softmax(v["z"]); }),
