@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "compiler/native/pack.h"
+#include "compiler/native/prefetch.h"
 
 namespace tenon {
 
@@ -67,6 +68,7 @@ class ContractionEmitter {
   int64_t rows_ = 0, vectors_ = 0;  // of a tile
   int64_t k_block_ = 0;             // of the outermost k axis; 0: all of k at once
   Access a_, b_operand_;
+  std::vector<Scalar> epilogue_loads_;  // to be asked for during the inner loop
   int64_t a_tile_ = 0;
   llvm::Value* partials_ =
       nullptr;  // accumulators between two blocks of k, or between the inner loop and the epilogue
@@ -101,6 +103,7 @@ void ContractionEmitter::emit() {
   a_ = place_a(e_, rows_);
   b_operand_ = place_b(e_, vectors_);
   a_tile_ = a_tile_elements(e_, a_, rows_);
+  if (k_block_ == 0 && c_.k.size() == 1) epilogue_loads_ = epilogue_loads(e_);
 
   auto ceiling = [&](llvm::Value* x, int64_t by) {
     return b_.CreateUDiv(b_.CreateAdd(x, e_.integer(by - 1)), e_.integer(by));
@@ -327,7 +330,19 @@ Emitter::Values ContractionEmitter::accumulate(const Rows& rows, const Columns& 
         return step(count, inside);
       };
     };
-    values = e_.loop(from, main, by, values, body(by));
+    llvm::Value* share = b_.CreateUDiv(b_.CreateSub(main, from), e_.integer(by * rows.count));
+    auto* shortest = llvm::dyn_cast<llvm::ConstantInt>(share);
+    if (epilogue_loads_.empty() || (shortest && shortest->isZero())) {
+      values = e_.loop(from, main, by, values, body(by));
+    } else {
+      share = b_.CreateMul(share, e_.integer(by));
+      values = e_.loop(e_.integer(0), e_.integer(rows.count), 1, values, [&](llvm::Value* r, const Values& inside) {
+        prefetch(e_, epilogue_loads_, b_.CreateAdd(rows.m, r), columns);
+        llvm::Value* low = b_.CreateAdd(from, b_.CreateMul(r, share));
+        llvm::Value* last = b_.CreateICmpEQ(r, e_.integer(rows.count - 1));
+        return e_.loop(low, b_.CreateSelect(last, main, b_.CreateAdd(low, share)), by, inside, body(by));
+      });
+    }
     auto* known = llvm::dyn_cast<llvm::ConstantInt>(rest);
     if (!known) return e_.loop(main, to, 1, values, body(1));
     return e_.loop(main, to, by, values, body(known->getSExtValue()));
