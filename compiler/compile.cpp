@@ -192,8 +192,9 @@ Program compile(const Graph& source, const CompileOptions& options) {
   program.target = target.str();
   program.code = code.handle;
   for (const std::string& line : receipts(body, true)) program.summary_text += line + "\n";
-  program.summary_text += fmt::format("compiled {} nodes into {} kernels in {:.0f} ms, {:.0f} of them in LLVM\n",
-                                     body.size(), kernels, watch.ms(), native_ms);
+  program.summary_text +=
+      fmt::format("compiled {} nodes into {} kernels, {} of them different, in {:.0f} ms, {:.0f} of them in LLVM\n",
+                  body.size(), kernels, code.kernels, watch.ms(), native_ms);
   inspection.report(program.summary_text);
   return program;
 }

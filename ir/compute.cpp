@@ -219,6 +219,24 @@ uint32_t philox_bits(int64_t seed, int64_t stream, int64_t step, int64_t index) 
   return counter[index & 3];
 }
 
+Scalar with_arguments(const Scalar& x, std::vector<Scalar> a) {
+  switch (x->function) {
+    case Scalar::load: {
+      if (!x->guarded) return Scalar::read(x->integer, x->dtype, std::move(a));
+      Scalar otherwise = a.back(), guard = a[a.size() - 2];
+      a.resize(a.size() - 2);
+      return Scalar::read_if(guard, x->integer, x->dtype, std::move(a), otherwise);
+    }
+    case Scalar::cast: return Scalar::to(x->dtype, a[0]);
+    case Scalar::add: return a[0] + a[1];
+    case Scalar::sub: return a[0] - a[1];
+    case Scalar::mul: return a[0] * a[1];
+    case Scalar::floordiv: return floordiv(a[0], a[1]);
+    case Scalar::mod: return mod(a[0], a[1]);
+    default: return Scalar::call(x->function, std::move(a));
+  }
+}
+
 Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& replace) {
   std::unordered_map<const ScalarNode*, Scalar> done;
   std::function<Scalar(const Scalar&)> walk = [&](const Scalar& old) -> Scalar {
@@ -229,28 +247,7 @@ Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& r
       arguments.push_back(walk(argument));
       changed |= &*arguments.back() != &*argument;
     }
-    Scalar result = old;
-    if (changed) {
-      auto rebuild = [&](std::vector<Scalar> a) -> Scalar {
-        const ScalarNode& node = *old;
-        switch (node.function) {
-          case Scalar::load: {
-            if (!node.guarded) return Scalar::read(node.integer, node.dtype, std::move(a));
-            Scalar otherwise = a.back(), guard = a[a.size() - 2];
-            a.resize(a.size() - 2);
-            return Scalar::read_if(guard, node.integer, node.dtype, std::move(a), otherwise);
-          }
-          case Scalar::cast: return Scalar::to(node.dtype, a[0]);
-          case Scalar::add: return a[0] + a[1];
-          case Scalar::sub: return a[0] - a[1];
-          case Scalar::mul: return a[0] * a[1];
-          case Scalar::floordiv: return floordiv(a[0], a[1]);
-          case Scalar::mod: return mod(a[0], a[1]);
-          default: return Scalar::call(node.function, std::move(a));
-        }
-      };
-      result = rebuild(std::move(arguments));
-    }
+    Scalar result = changed ? with_arguments(old, std::move(arguments)) : old;
     if (old->function == Scalar::load || old->function == Scalar::variable)
       if (Scalar replaced = replace(result)) result = replaced;
     done.emplace(&*old, result);

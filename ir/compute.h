@@ -94,6 +94,9 @@ const ScalarFunction& function(Scalar::Function function);
 // 32 random bits of Philox4x32-10: key = seed (64 bits), counter = (index / 4, stream, step), word index % 4.
 uint32_t philox_bits(int64_t seed, int64_t stream, int64_t step, int64_t index);
 
+// The load or call x with other arguments; index arithmetic on constants is folded.
+Scalar with_arguments(const Scalar& x, std::vector<Scalar> arguments);
+
 // Rebuilds `x` with every leaf (load, variable) replaced by what `replace` returns for it; a null Scalar keeps it. The
 // indices of a load are rewritten before `replace` sees the load.
 Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& replace);

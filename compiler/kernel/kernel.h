@@ -32,14 +32,17 @@ enum class Storage : uint8_t {
   arena,     // lives between kernels of one run
   row,       // one row of values, private to a thread, dead when the row ends; index: the inner axes only
   tile,      // the accumulator of a contraction, in registers; index: [m, n]
+  argument,  // of an isolated kernel: memory that its caller names
 };
+inline bool in_memory(Storage storage) { return storage != Storage::row && storage != Storage::tile; }
 
 struct Buffer {
   std::string name;   // "dense1/relu", unique within the entry
   Type type;          // of a row buffer: without the row axes
   Storage storage;
-  int64_t slot = -1;  // input, state, output, constant: the index in the Program's table of that kind
-  int64_t offset = -1;          // arena: bytes from its start, multiple of 64, filled in by place
+  int64_t slot = -1;  // input, state, output, constant: the index in the Program's table of that kind; argument: which
+  int64_t offset = -1;          // arena: bytes from its start, multiple of 64, filled in by place; argument: equal for
+                                // those that may share bytes
   int first = -1, last = -1;    // arena: the first and last kernel that touch it
   NodeId node = -1;
 };
@@ -128,6 +131,9 @@ struct Touched {
   std::set<BufferId> read, written;
 };
 Touched touched_buffers(const Kernel& kernel, const KernelList& list);
+
+// Whether some byte may belong to both buffers.
+bool share_bytes(const KernelList& list, BufferId a, BufferId b);
 
 std::string str(const KernelList& list);
 std::string str(const Kernel& kernel, const KernelList& list);

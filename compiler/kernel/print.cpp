@@ -49,7 +49,7 @@ class Printer {
   }
 
   std::string buffer(const Buffer& b) const {
-    constexpr std::string_view storages[] = {"input", "state", "output", "constant", "arena", "row", "tile"};
+    constexpr std::string_view storages[] = {"input", "state", "output", "constant", "arena", "row", "tile", "argument"};
     std::string line = fmt::format("{} {} {}", storages[static_cast<size_t>(b.storage)], b.name, b.type.str());
     if (b.slot >= 0) line += fmt::format(" slot {}", b.slot);
     if (b.storage == Storage::arena) line += fmt::format(" at {} alive k{}..k{}", b.offset, b.first + 1, b.last + 1);

@@ -147,7 +147,7 @@ void check_indices(Emitter& e, const IndexCheck& checked) {
   e.forms().bound(axis);
   // The elements, flattened, as a reading of the buffer.
   std::vector<Scalar> index;
-  Scalar rest = Scalar::index(0);
+  Scalar rest = Scalar::index(axis.variable);
   for (size_t i = buffer.type.shape.size(); i-- > 0;) {
     Scalar extent = Scalar::extent(buffer.type.shape[i]);
     index.insert(index.begin(), i == 0 ? rest : mod(rest, extent));
@@ -161,7 +161,7 @@ void check_indices(Emitter& e, const IndexCheck& checked) {
     llvm::Value* bad = b.CreateICmpUGE(e.vector(value), e.splat(e.extent(checked.extent)));
     if (e.mask()) bad = b.CreateAnd(bad, e.mask());
     llvm::Value* before = b.CreateLoad(e.vector_type(i64), found);
-    llvm::Value* where = b.CreateSelect(bad, e.vector(Scalar::index(0)), before);
+    llvm::Value* where = b.CreateSelect(bad, e.vector(Scalar::index(axis.variable)), before);
     b.CreateStore(b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, before, where), found);
   });
   llvm::Value* element = b.CreateIntMinReduce(b.CreateLoad(e.vector_type(i64), found), true);
@@ -169,15 +169,10 @@ void check_indices(Emitter& e, const IndexCheck& checked) {
     return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), record, offset);
   };
   llvm::Value* fault = b.CreateLoad(b.getPtrTy(), field(e.frame, offsetof(Frame, fault)));
-  int64_t number = 0;  // among the checks of the entry
-  for (const Kernel& kernel : e.list.kernels) {
-    if (&kernel == &e.kernel) break;
-    number += kernel.check.has_value();
-  }
   llvm::Value* first = b.CreateICmpSLT(b.CreateLoad(b.getInt64Ty(), field(fault, offsetof(Fault, check))), e.integer(0));
   e.when(b.CreateAnd(first, b.CreateICmpNE(element, none)), [&] {
     e.bind(axis.variable, element);
-    b.CreateStore(e.integer(number), field(fault, offsetof(Fault, check)));
+    b.CreateStore(e.scalar(Scalar::index(first_given)), field(fault, offsetof(Fault, check)));
     b.CreateStore(element, field(fault, offsetof(Fault, element)));
     b.CreateStore(e.scalar(value), field(fault, offsetof(Fault, value)));
   });

@@ -1,5 +1,5 @@
 #pragma once
-// The inside of the native room: one kernel becomes one LLVM function `void(Frame*, i64 thread, i64 threads)`.
+// The inside of the native room: one isolated kernel becomes one LLVM function (see declare_kernel).
 // Emitter turns Scalars into instructions at the current position. Its bindings (loop variable -> i64) live in
 // levels, one per open loop; an expression is emitted once, at the outermost level that binds all its variables, so
 // invariant work leaves the loops by itself. Every point of a kernel's loops is a valid address and no emitted loop
@@ -13,7 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "compiler/kernel/kernel.h"
+#include "compiler/kernel/isolate.h"
 #include "compiler/kernel/target.h"
 #include "compiler/native/linear.h"
 #include "runtime/program.h"
@@ -22,11 +22,14 @@ namespace tenon {
 
 inline constexpr unsigned lanes = 16;  // of an emitted vector, on every ISA
 
+// void(const Frame*, [i64 thread, i64 threads,] ptr argument..., i64 number...): the share of a thread is given to kernels
+// that run on several threads.
+llvm::FunctionCallee declare_kernel(llvm::Module& module, const std::string& name, const IsolatedKernel& kernel);
+
 class Emitter {
  public:
   // Creates the function `name` in the module, with the position at the end of its entry block.
-  Emitter(llvm::Module& module, const std::string& name, const KernelList& list, const Kernel& kernel,
-          const Target& target);
+  Emitter(llvm::Module& module, const std::string& name, const IsolatedKernel& kernel, const Target& target);
   Emitter(const Emitter&) = delete;
   Emitter& operator=(const Emitter&) = delete;
 
@@ -47,7 +50,7 @@ class Emitter {
   llvm::Value* splat(llvm::Value* x) { return b.CreateVectorSplat(lanes, x); }
 
   llvm::Value* extent(Extent extent);    // its run-time value, an i64
-  llvm::Value* base(BufferId buffer);    // its first byte; loaded once, in the entry block
+  llvm::Value* base(BufferId buffer);    // its first byte
   llvm::Value* scratch(int64_t bytes);   // thread-private memory aligned to 64, for the whole call
   int64_t scratch_bytes() const { return scratch_bytes_; }
   llvm::Value* stack(llvm::Type* type, int64_t count = 1);  // an alloca in the entry block, aligned to 64
@@ -125,7 +128,6 @@ class Emitter {
     bool reads_row = false;
   };
   const Facts& facts(const Scalar& x);
-  bool aliases(BufferId a, BufferId b) const;
   size_t level(const Facts& facts) const;
   const Level* vector_level() const;
   bool varies(const Facts& facts) const;  // between the lanes
@@ -163,10 +165,17 @@ llvm::Value* extreme(llvm::IRBuilderBase& b, bool max, DType dtype, llvm::Value*
 llvm::Value* reduce_lanes(Emitter& e, const Statement& statement);
 llvm::Value* reduce_serial(Emitter& e, const Statement& statement, bool wide);
 
-// The function of an entry, `void(const Frame*)`, which every thread of the team enters: calls the kernels, declared by
-// name, between their barriers.
-void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
-                const std::vector<std::string>& kernels);
+// A kernel where an entry calls it.
+struct KernelCall {
+  const IsolatedKernel* kernel;     // whose function it is: that of the first kernel with its key
+  std::string name;                 // of the function
+  std::vector<BufferId> arguments;  // of this call
+  std::vector<int64_t> numbers;
+};
+
+// The function of an entry, `void(const Frame*)`, which every thread of the team enters: calls the kernels of the list
+// between their barriers.
+void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list, std::span<const KernelCall> calls);
 
 // The body of a kernel without contraction; ends with the position at the end of an open block (no return).
 void emit_rows(Emitter& e);

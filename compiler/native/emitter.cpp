@@ -9,24 +9,30 @@ namespace {
 
 constexpr int64_t stack_limit = 4 << 10;  // a row buffer beyond it lives in the thread's scratch
 
-struct Bytes {
-  int64_t begin, end;
-};
-Bytes bytes(const Buffer& buffer, int64_t maximum) {
-  return {buffer.offset, buffer.offset + buffer.type.bytes(maximum)};
-}
-
 llvm::Value* field(llvm::IRBuilder<>& b, llvm::Value* frame, size_t offset, llvm::Type* type) {
   return b.CreateLoad(type, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), frame, offset));
 }
 
 }  // namespace
 
-Emitter::Emitter(llvm::Module& module, const std::string& name, const KernelList& list, const Kernel& kernel,
-                 const Target& target)
-    : list(list), kernel(kernel), target(target), b(module.getContext()), forms_(list.maximum) {
-  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty()}, false);
-  function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
+llvm::FunctionCallee declare_kernel(llvm::Module& module, const std::string& name, const IsolatedKernel& isolated) {
+  const Kernel& kernel = isolated.list.kernels[0];
+  auto& context = module.getContext();
+  llvm::Type *pointer = llvm::PointerType::get(context, 0), *number = llvm::Type::getInt64Ty(context);
+  std::vector<llvm::Type*> types{pointer};
+  if (kernel.threads > 1) types.insert(types.end(), {number, number});
+  types.insert(types.end(), isolated.arguments.size(), pointer);
+  types.insert(types.end(), isolated.numbers.size(), number);
+  return module.getOrInsertFunction(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false));
+}
+
+Emitter::Emitter(llvm::Module& module, const std::string& name, const IsolatedKernel& isolated, const Target& target)
+    : list(isolated.list),
+      kernel(isolated.list.kernels[0]),
+      target(target),
+      b(module.getContext()),
+      function(llvm::cast<llvm::Function>(declare_kernel(module, name, isolated).getCallee())),
+      forms_(list.maximum) {
   function->addFnAttr(llvm::Attribute::NoUnwind);
   if (target.isa == Isa::avx512) function->addFnAttr("prefer-vector-width", "512");
   frame = function->getArg(0);
@@ -35,17 +41,21 @@ Emitter::Emitter(llvm::Module& module, const std::string& name, const KernelList
   auto* entry = llvm::BasicBlock::Create(b.getContext(), "entry", function);
   auto* start = llvm::BasicBlock::Create(b.getContext(), "start", function);
   b.SetInsertPoint(entry);
-  thread = kernel.threads == 1 ? integer(0) : function->getArg(1);
-  threads = kernel.threads == 1 ? integer(1) : function->getArg(2);
+  const bool several = kernel.threads > 1;
+  thread = several ? function->getArg(1) : integer(0);
+  threads = several ? function->getArg(2) : integer(1);
   b.CreateBr(start);
   b.SetInsertPoint(start);
   levels_.emplace_back();
+  const size_t numbers = isolated.numbers.size(), before = function->arg_size() - numbers;
+  for (size_t i = 0; i < numbers; ++i)
+    bind(first_given + static_cast<int64_t>(i), function->getArg(static_cast<unsigned>(before + i)));
 
   bases_.resize(list.buffers.size());
   written_.resize(list.buffers.size());
   for (const Statement& statement : kernel.body)
     for (size_t i = 0; i < list.buffers.size(); ++i)
-      if (aliases(static_cast<BufferId>(i), statement.buffer)) written_[i] = true;
+      if (share_bytes(list, static_cast<BufferId>(i), statement.buffer)) written_[i] = true;
   for (const Axis& axis : kernel.rows) forms_.bound(axis);
   for (const Statement& statement : kernel.body) {
     for (const Axis& axis : statement.axes) forms_.bound(axis);
@@ -73,16 +83,6 @@ llvm::Type* Emitter::type(DType dtype) const {
 llvm::VectorType* Emitter::vector_type(DType dtype) const { return llvm::FixedVectorType::get(type(dtype), lanes); }
 llvm::Type* Emitter::stored_type(DType dtype) const { return type(dtype == boolean ? u8 : dtype); }
 
-bool Emitter::aliases(BufferId x, BufferId y) const {
-  if (x == y) return true;
-  const Buffer &p = list.buffers[static_cast<size_t>(x)], &q = list.buffers[static_cast<size_t>(y)];
-  if (p.storage != q.storage) return false;
-  if (p.storage == Storage::row || p.storage == Storage::tile) return false;
-  if (p.storage != Storage::arena) return p.slot == q.slot;
-  Bytes a = bytes(p, list.maximum), c = bytes(q, list.maximum);
-  return a.begin < c.end && c.begin < a.end;
-}
-
 llvm::Value* Emitter::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
   llvm::IRBuilder<>::InsertPointGuard guard(b);
@@ -95,29 +95,11 @@ llvm::Value* Emitter::base(BufferId id) {
   llvm::Value*& result = bases_[static_cast<size_t>(id)];
   if (result) return result;
   const Buffer& buffer = list.buffers[static_cast<size_t>(id)];
-  llvm::IRBuilder<>::InsertPointGuard guard(b);
-  b.SetInsertPoint(function->getEntryBlock().getTerminator());
-  auto slot = [&](size_t offset) {
-    llvm::Value* table = field(b, frame, offset, b.getPtrTy());
-    return field(b, table, static_cast<size_t>(buffer.slot) * sizeof(void*), b.getPtrTy());
-  };
-  switch (buffer.storage) {
-    case Storage::input: return result = slot(offsetof(Frame, inputs));
-    case Storage::state: return result = slot(offsetof(Frame, states));
-    case Storage::output: return result = slot(offsetof(Frame, outputs));
-    case Storage::constant: return result = slot(offsetof(Frame, constants));
-    case Storage::arena:
-      check(buffer.offset >= 0, "a buffer in the arena has a place");
-      return result = b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), field(b, frame, offsetof(Frame, arena), b.getPtrTy()),
-                                                   static_cast<uint64_t>(buffer.offset));
-    case Storage::row: {
-      int64_t bytes = checked_product(buffer.type.bytes(list.maximum), row_lanes ? lanes : 1);
-      return result = bytes <= stack_limit ? stack(b.getInt8Ty(), bytes) : scratch(bytes);
-    }
-    case Storage::tile: break;
-  }
-  check(false, "the accumulator of a contraction has no address");
-  return nullptr;
+  if (buffer.storage == Storage::argument)
+    return result = function->getArg((kernel.threads > 1 ? 3 : 1) + static_cast<unsigned>(buffer.slot));
+  check(buffer.storage == Storage::row, "the accumulator of a contraction has no address");
+  int64_t bytes = checked_product(buffer.type.bytes(list.maximum), row_lanes ? lanes : 1);
+  return result = bytes <= stack_limit ? stack(b.getInt8Ty(), bytes) : scratch(bytes);
 }
 
 llvm::Value* Emitter::scratch(int64_t bytes) {

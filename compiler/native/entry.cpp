@@ -1,62 +1,127 @@
 // One function per entry: kernels in order, a barrier where the list asks for one, and the way out after a check that
-// found a bad index. A kernel for T threads runs on the first T of the team.
+// found a bad index. A kernel for T threads runs on the first T of the team. Only here is it known where a buffer lies.
 #include <cstddef>
 
 #include "compiler/native/emit.h"
 
 namespace tenon {
+namespace {
 
-void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
-                const std::vector<std::string>& kernels) {
-  auto& context = module.getContext();
-  llvm::IRBuilder<> b(context);
-  auto* type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false);
-  auto* function = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
-  function->addFnAttr(llvm::Attribute::NoUnwind);
-  auto block = [&](const char* label) { return llvm::BasicBlock::Create(context, label, function); };
-  b.SetInsertPoint(block("entry"));
-  llvm::Value* frame = function->getArg(0);
-  auto field = [&](llvm::Value* record, size_t offset, llvm::Type* of) {
-    return b.CreateLoad(of, b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), record, offset));
-  };
-  llvm::Value* thread = field(frame, offsetof(Frame, thread), b.getInt64Ty());
-  llvm::Value* threads = field(frame, offsetof(Frame, threads), b.getInt64Ty());
-  llvm::Value* alone = b.CreateICmpEQ(threads, b.getInt64(1));
-  auto when = [&](llvm::Value* condition, const std::function<void()>& body) {
-    auto *then = block("then"), *after = block("after");
-    b.CreateCondBr(condition, then, after);
-    b.SetInsertPoint(then);
-    body();
-    b.CreateBr(after);
-    b.SetInsertPoint(after);
-  };
-  auto barrier = [&] {
-    when(b.CreateNot(alone), [&] {
-      auto* meet = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy()}, false);
-      llvm::Value* team = field(frame, offsetof(Frame, team), b.getPtrTy());
-      b.CreateCall(meet, field(frame, offsetof(Frame, barrier), b.getPtrTy()), {team});
-    });
-  };
-
-  auto* kernel_type = llvm::FunctionType::get(b.getVoidTy(), {b.getPtrTy(), b.getInt64Ty(), b.getInt64Ty()}, false);
-  for (size_t i = 0; i < list.kernels.size(); ++i) {
-    const Kernel& kernel = list.kernels[i];
-    if (kernel.barrier) barrier();
-    auto callee = module.getOrInsertFunction(kernels[i], kernel_type);
-    llvm::Value* most = b.getInt64(static_cast<uint64_t>(kernel.threads));
-    llvm::Value* count = b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads, most);
-    when(b.CreateICmpSLT(thread, count), [&] { b.CreateCall(callee, {frame, thread, count}); });
-    bool last_check = kernel.check && (i + 1 == list.kernels.size() || !list.kernels[i + 1].check);
-    if (!last_check) continue;
-    barrier();
-    llvm::Value* fault = field(frame, offsetof(Frame, fault), b.getPtrTy());
-    auto *out = block("fault"), *on = block("checked");
-    b.CreateCondBr(b.CreateICmpSGE(field(fault, offsetof(Fault, check), b.getInt64Ty()), b.getInt64(0)), out, on);
-    b.SetInsertPoint(out);
-    b.CreateRetVoid();
-    b.SetInsertPoint(on);
+class EntryEmitter {
+ public:
+  EntryEmitter(llvm::Module& module, const std::string& name, const KernelList& list)
+      : module_(module), list_(list), b_(module.getContext()) {
+    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false);
+    function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
+    function_->addFnAttr(llvm::Attribute::NoUnwind);
+    frame_ = function_->getArg(0);
+    b_.SetInsertPoint(block("entry"));
+    thread_ = field(frame_, offsetof(Frame, thread), b_.getInt64Ty());
+    threads_ = field(frame_, offsetof(Frame, threads), b_.getInt64Ty());
   }
-  b.CreateRetVoid();
+
+  void emit(std::span<const KernelCall> calls) {
+    const std::vector<Kernel>& kernels = list_.kernels;
+    for (size_t i = 0, next; i < kernels.size(); i = next) {
+      if (kernels[i].barrier) barrier();
+      // Kernels of one thread that follow each other share the question which thread this is.
+      next = i + 1;
+      while (kernels[i].threads == 1 && next < kernels.size() && kernels[next].threads == 1 && !kernels[next].barrier &&
+             !last_check(next - 1))
+        ++next;
+      llvm::Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
+      when(b_.CreateICmpSLT(thread_, count), [&] {
+        for (size_t k = i; k < next; ++k) call(calls[k], kernels[k], count);
+      });
+      if (last_check(next - 1)) leave_on_fault();
+    }
+    b_.CreateRetVoid();
+  }
+
+ private:
+  llvm::BasicBlock* block(const char* label) { return llvm::BasicBlock::Create(b_.getContext(), label, function_); }
+  llvm::Value* integer(int64_t value) { return b_.getInt64(static_cast<uint64_t>(value)); }
+  llvm::Value* field(llvm::Value* record, size_t offset, llvm::Type* type) {
+    return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), record, offset));
+  }
+  // What no run of the entry changes: the tables of addresses and the frame.
+  llvm::Value* address_in(llvm::Value* record, size_t offset) {
+    auto* load = llvm::cast<llvm::LoadInst>(field(record, offset, b_.getPtrTy()));
+    load->setMetadata(llvm::LLVMContext::MD_invariant_load, llvm::MDNode::get(b_.getContext(), {}));
+    return load;
+  }
+
+  void when(llvm::Value* condition, const std::function<void()>& body) {
+    auto *then = block("then"), *after = block("after");
+    b_.CreateCondBr(condition, then, after);
+    b_.SetInsertPoint(then);
+    body();
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
+  }
+
+  void barrier() {
+    when(b_.CreateICmpNE(threads_, integer(1)), [&] {
+      auto* meet = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false);
+      llvm::Value* team = field(frame_, offsetof(Frame, team), b_.getPtrTy());
+      b_.CreateCall(meet, field(frame_, offsetof(Frame, barrier), b_.getPtrTy()), {team});
+    });
+  }
+
+  llvm::Value* address(BufferId id) {
+    const Buffer& buffer = list_.buffers[static_cast<size_t>(id)];
+    auto slot = [&](size_t table) {
+      return address_in(address_in(frame_, table), static_cast<size_t>(buffer.slot) * sizeof(void*));
+    };
+    switch (buffer.storage) {
+      case Storage::input: return slot(offsetof(Frame, inputs));
+      case Storage::state: return slot(offsetof(Frame, states));
+      case Storage::output: return slot(offsetof(Frame, outputs));
+      case Storage::constant: return slot(offsetof(Frame, constants));
+      case Storage::arena:
+        check(buffer.offset >= 0, "a buffer in the arena has a place");
+        return b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), address_in(frame_, offsetof(Frame, arena)),
+                                             static_cast<uint64_t>(buffer.offset));
+      case Storage::row:
+      case Storage::tile:
+      case Storage::argument: break;
+    }
+    check(false, "what a kernel is given lies in memory");
+    return nullptr;
+  }
+
+  void call(const KernelCall& call, const Kernel& kernel, llvm::Value* count) {
+    std::vector<llvm::Value*> arguments{frame_};
+    if (kernel.threads > 1) arguments.insert(arguments.end(), {thread_, count});
+    for (BufferId id : call.arguments) arguments.push_back(address(id));
+    for (int64_t number : call.numbers) arguments.push_back(integer(number));
+    b_.CreateCall(declare_kernel(module_, call.name, *call.kernel), arguments);
+  }
+
+  bool last_check(size_t k) const {
+    return list_.kernels[k].check && (k + 1 == list_.kernels.size() || !list_.kernels[k + 1].check);
+  }
+  void leave_on_fault() {
+    barrier();
+    llvm::Value* fault = field(frame_, offsetof(Frame, fault), b_.getPtrTy());
+    auto *out = block("fault"), *on = block("checked");
+    b_.CreateCondBr(b_.CreateICmpSGE(field(fault, offsetof(Fault, check), b_.getInt64Ty()), integer(0)), out, on);
+    b_.SetInsertPoint(out);
+    b_.CreateRetVoid();
+    b_.SetInsertPoint(on);
+  }
+
+  llvm::Module& module_;
+  const KernelList& list_;
+  llvm::IRBuilder<> b_;
+  llvm::Function* function_;
+  llvm::Value *frame_, *thread_, *threads_;
+};
+
+}  // namespace
+
+void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list, std::span<const KernelCall> calls) {
+  EntryEmitter(module, name, list).emit(calls);
 }
 
 }  // namespace tenon

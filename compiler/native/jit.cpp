@@ -1,36 +1,26 @@
-// Emits, verifies, optimises and compiles modules of a few kernels each, on two threads, and links their objects into
-// one code handle. The pass list is short because the emitter has already hoisted and vectorised.
+// The kernels of all entries, each different one once; modules of about equal work, compiled on two threads; and their
+// objects, linked into one code handle.
 #include "compiler/native/jit.h"
 
-#include <llvm/Analysis/CGSCCPassManager.h>
-#include <llvm/Config/llvm-config.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
-#include <llvm/IR/LegacyPassManager.h>
-#include <llvm/IR/OptBisect.h>
-#include <llvm/IR/Verifier.h>
 #include <llvm/MC/TargetRegistry.h>
-#include <llvm/Passes/PassBuilder.h>
 #include <llvm/Support/TargetSelect.h>
 #include <llvm/Target/TargetMachine.h>
 #include <llvm/TargetParser/Host.h>
-#include <llvm/Transforms/InstCombine/InstCombine.h>
-#include <llvm/Transforms/Scalar/EarlyCSE.h>
-#include <llvm/Transforms/Scalar/SROA.h>
-#include <llvm/Transforms/Scalar/SimplifyCFG.h>
-#include <llvm/Transforms/Utils/Cloning.h>
 #if __has_include(<llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>)
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #endif
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <mutex>
 #include <thread>
 
-#include "compiler/native/contract.h"
-#include "compiler/native/emit.h"
 #include "compiler/native/math.h"
+#include "compiler/native/module.h"
 
 namespace tenon {
 namespace {
@@ -63,13 +53,7 @@ llvm::orc::JITTargetMachineBuilder machine_builder(const Target& target) {
   return builder;
 }
 
-// A module to be compiled: some kernels of a list, and after the last of them the entry.
-struct Job {
-  size_t list, begin, end;
-  llvm::SmallVector<char, 0> object = {};
-  int64_t scratch_bytes = 0;
-  std::string llvm = {}, assembly = {};
-};
+std::string entry_name(const KernelList& list) { return list.entry + ".entry"; }
 
 // About how long its code is.
 int64_t weight(const Kernel& kernel) {
@@ -78,98 +62,75 @@ int64_t weight(const Kernel& kernel) {
   return result;
 }
 
-// Passes that take a quarter of the time of code generation and change nothing here: the emitter has hoisted addresses
-// and ordered instructions already (measured on the benchmarks' steps: within the noise).
-class Gate : public llvm::OptPassGate {
- public:
-  bool isEnabled() const override { return true; }
-  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const {
-    return pass != "Loop Strength Reduction" && pass != "Machine Instruction Scheduler";
-  }
-  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef unit) {  // LLVM 19's is not const
-    return static_cast<const Gate*>(this)->shouldRunPass(pass, unit);
+// The calls of all entries, and the kernels they call: each different one once.
+struct Calls {
+  struct Made {
+    std::unique_ptr<IsolatedKernel> kernel;
+    std::string name;  // meets neither those of another entry nor a function of the C library
+    size_t list;       // the first entry that calls it
+    int64_t scratch_bytes = 0;
+  };
+  std::vector<Made> made;
+  std::vector<std::vector<size_t>> kernels;     // by list and call: index in `made`
+  std::vector<std::vector<KernelCall>> calls;   // the same
+
+  explicit Calls(const std::vector<KernelList>& lists) {
+    std::map<std::string_view, size_t> known;
+    for (const KernelList& list : lists) {
+      std::vector<size_t>& which = kernels.emplace_back();
+      std::vector<KernelCall>& here = calls.emplace_back();
+      for (const Kernel& kernel : list.kernels) {
+        auto isolated = std::make_unique<IsolatedKernel>(isolate(list, kernel));
+        KernelCall call{.kernel = nullptr, .name = {}, .arguments = isolated->arguments, .numbers = isolated->numbers};
+        auto [it, fresh] = known.try_emplace(isolated->key, made.size());
+        if (fresh)
+          made.push_back({std::move(isolated), fmt::format("{}.{}", list.entry, here.size()), kernels.size() - 1});
+        which.push_back(it->second);
+        call.kernel = made[it->second].kernel.get();
+        call.name = made[it->second].name;
+        here.push_back(std::move(call));
+      }
+    }
   }
 };
 
-// Symbols that meet neither those of another entry nor a function of the C library.
-std::string kernel_name(const KernelList& list, size_t kernel) { return fmt::format("{}.{}", list.entry, kernel); }
-std::string entry_name(const KernelList& list) { return list.entry + ".entry"; }
+// Some kernels of a list, those with the longest code first, and with the last of them the entry.
+struct Job {
+  size_t list;
+  std::vector<size_t> kernels;
+  bool entry = false;
+  int64_t weight = 0;
+  ModuleCode code = {};
+};
 
-void optimise(llvm::Module& module, llvm::TargetMachine& machine) {
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager graphs;
-  llvm::ModuleAnalysisManager modules;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(modules);
-  builder.registerCGSCCAnalyses(graphs);
-  builder.registerFunctionAnalyses(functions);
-  builder.registerLoopAnalyses(loops);
-  builder.crossRegisterProxies(loops, functions, graphs, modules);
-  llvm::FunctionPassManager passes;
-  passes.addPass(llvm::SimplifyCFGPass());
-  passes.addPass(llvm::SROAPass(llvm::SROAOptions::ModifyCFG));
-  passes.addPass(llvm::EarlyCSEPass(true));
-  passes.addPass(llvm::InstCombinePass());
-  passes.addPass(llvm::SimplifyCFGPass());
-  for (llvm::Function& function : module)
-    if (!function.isDeclaration()) passes.run(function, functions);
+std::vector<Job> divide(const Calls& calls) {
+  std::vector<Job> jobs;
+  for (size_t list = 0; list < calls.kernels.size(); ++list) {
+    std::vector<std::pair<int64_t, size_t>> mine;
+    for (size_t i = 0; i < calls.made.size(); ++i)
+      if (calls.made[i].list == list) mine.emplace_back(weight(calls.made[i].kernel->list.kernels[0]), i);
+    std::ranges::stable_sort(mine, std::greater(), [](const auto& kernel) { return kernel.first; });
+    jobs.push_back({.list = list, .kernels = {}});
+    for (auto [weight, kernel] : mine) {
+      if (!jobs.back().kernels.empty() && jobs.back().weight + weight > module_weight)
+        jobs.push_back({.list = list, .kernels = {}});
+      jobs.back().kernels.push_back(kernel);
+      jobs.back().weight += weight;
+    }
+    jobs.back().entry = true;
+  }
+  std::ranges::stable_sort(jobs, std::greater(), &Job::weight);
+  return jobs;
 }
 
-void compile(Job& job, const KernelList& list, const Target& target, const NativeOptions& options,
-             llvm::TargetMachine& machine) {
-  llvm::LLVMContext context;
-  Gate gate;
-  context.setOptPassGate(gate);
-  llvm::Module module(fmt::format("{}.{}", list.entry, job.begin), context);
-  module.setDataLayout(machine.createDataLayout());
-#if LLVM_VERSION_MAJOR >= 21
-  module.setTargetTriple(machine.getTargetTriple());
-#else
-  module.setTargetTriple(machine.getTargetTriple().str());
-#endif
-  for (size_t i = job.begin; i < job.end; ++i) {
-    Emitter emitter(module, kernel_name(list, i), list, list.kernels[i], target);
-    list.kernels[i].contraction ? emit_contraction(emitter) : emit_rows(emitter);
-    emitter.b.CreateRetVoid();
-    job.scratch_bytes = std::max(job.scratch_bytes, emitter.scratch_bytes());
-  }
-  if (job.end == list.kernels.size()) {
-    std::vector<std::string> names;
-    for (size_t i = 0; i < list.kernels.size(); ++i) names.push_back(kernel_name(list, i));
-    emit_entry(module, entry_name(list), list, names);
-  }
-  std::string message;
-  llvm::raw_string_ostream stream(message);
-  if (llvm::verifyModule(module, &stream)) throw InternalError("emitted code is not valid: " + message);
-  optimise(module, machine);
-  if (options.llvm) {
-    llvm::raw_string_ostream text(job.llvm);
-    module.print(text, nullptr);
-  }
-  auto generate = [&](llvm::Module& from, llvm::CodeGenFileType type, llvm::raw_pwrite_stream& out) {
-    llvm::legacy::PassManager passes;
-    bool refused = machine.addPassesToEmitFile(passes, out, nullptr, type, true);
-    check(!refused, "the target writes objects and assembly");
-    passes.run(from);
-  };
-  if (options.assembly) {
-    llvm::SmallVector<char, 0> text;
-    llvm::raw_svector_ostream out(text);
-    generate(*llvm::CloneModule(module), llvm::CodeGenFileType::AssemblyFile, out);
-    job.assembly.assign(text.begin(), text.end());
-  }
-  llvm::raw_svector_ostream out(job.object);
-  generate(module, llvm::CodeGenFileType::ObjectFile, out);
-}
-
-// Runs work(0), ..., work(count - 1) on two threads; the first exception is thrown here.
-void in_parallel(size_t count, const std::function<void(size_t)>& work) {
+// Runs work(0), ..., work(count - 1) on two threads, each with a worker of its own; the first exception is thrown here.
+void in_parallel(size_t count, const std::function<std::function<void(size_t)>()>& worker) {
   std::atomic<size_t> next = 0;
   std::exception_ptr failure;
   std::mutex mutex;
   auto run = [&] {
     try {
+      auto work = worker();
       for (size_t i; (i = next++) < count;) work(i);
     } catch (...) {
       std::lock_guard lock(mutex);
@@ -190,23 +151,20 @@ void in_parallel(size_t count, const std::function<void(size_t)>& work) {
 
 NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const NativeOptions& options) {
   auto builder = machine_builder(target);
-  std::vector<Job> jobs;
-  for (size_t i = 0; i < lists.size(); ++i) {
-    const std::vector<Kernel>& kernels = lists[i].kernels;
-    size_t begin = 0;
-    do {
-      size_t end = begin;
-      for (int64_t sum = 0; end < kernels.size(); ++end) {
-        sum += weight(kernels[end]);
-        if (end > begin && sum > module_weight) break;
-      }
-      jobs.push_back({.list = i, .begin = begin, .end = end});
-      begin = end;
-    } while (begin < kernels.size());
-  }
-  in_parallel(jobs.size(), [&](size_t i) {
-    auto machine = valid(llvm::orc::JITTargetMachineBuilder(builder).createTargetMachine());
-    compile(jobs[i], lists[jobs[i].list], target, options, *machine);
+  Calls calls(lists);
+  std::vector<Job> jobs = divide(calls);
+  auto compile = [&](Job& job, llvm::TargetMachine& machine) {
+    const KernelList& list = lists[job.list];
+    ModuleSource source;
+    source.name = list.entry;
+    for (size_t i : job.kernels) source.kernels.emplace_back(calls.made[i].name, calls.made[i].kernel.get());
+    if (job.entry) source.entry = &list, source.entry_name = entry_name(list), source.calls = calls.calls[job.list];
+    job.code = compile_module(source, target, options, machine);
+    for (size_t i = 0; i < job.kernels.size(); ++i) calls.made[job.kernels[i]].scratch_bytes = job.code.scratch_bytes[i];
+  };
+  in_parallel(jobs.size(), [&] {
+    std::shared_ptr machine = valid(llvm::orc::JITTargetMachineBuilder(builder).createTargetMachine());
+    return [&, machine](size_t i) { compile(jobs[i], *machine); };
   });
 
   std::shared_ptr<llvm::orc::LLJIT> code =
@@ -220,17 +178,18 @@ NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const
   library.addGenerator(valid(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
       code->getDataLayout().getGlobalPrefix())));
   for (const Job& job : jobs)
-    valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy({job.object.data(), job.object.size()})));
+    valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(job.code.object)));
 
-  NativeCode result{.handle = code, .entries = std::vector<NativeEntry>(lists.size())};
-  for (const Job& job : jobs) {
-    NativeEntry& entry = result.entries[job.list];
-    entry.scratch_bytes = std::max(entry.scratch_bytes, job.scratch_bytes);
-    entry.llvm += job.llvm;
-    entry.assembly += job.assembly;
+  NativeCode result{.handle = code, .entries = std::vector<NativeEntry>(lists.size()), .kernels = calls.made.size()};
+  for (Job& job : jobs) {
+    result.entries[job.list].llvm += job.code.llvm;
+    result.entries[job.list].assembly += job.code.assembly;
   }
-  for (size_t i = 0; i < lists.size(); ++i)
-    result.entries[i].function = valid(code->lookup(entry_name(lists[i]))).toPtr<EntryFunction>();
+  for (size_t i = 0; i < lists.size(); ++i) {
+    NativeEntry& entry = result.entries[i];
+    entry.function = valid(code->lookup(entry_name(lists[i]))).toPtr<EntryFunction>();
+    for (size_t kernel : calls.kernels[i]) entry.scratch_bytes = std::max(entry.scratch_bytes, calls.made[kernel].scratch_bytes);
+  }
   return result;
 }
 

@@ -19,6 +19,7 @@ struct NativeEntry {
 struct NativeCode {
   std::shared_ptr<const void> handle;  // owns the code of all entries
   std::vector<NativeEntry> entries;    // in the order of the lists
+  size_t kernels = 0;                  // that were compiled: equal ones once
 };
 
 struct NativeOptions {

@@ -209,7 +209,7 @@ void Emitter::forget(BufferId stored) {
     for (auto* memo : {&level.scalars, &level.vectors})
       std::erase_if(*memo, [&](const auto& entry) {
         const auto& reads = facts_.at(entry.first).reads;
-        return std::any_of(reads.begin(), reads.end(), [&](BufferId read) { return aliases(read, stored); });
+        return std::any_of(reads.begin(), reads.end(), [&](BufferId read) { return share_bytes(list, read, stored); });
       });
 }
 

@@ -10,8 +10,7 @@ namespace {
 
 bool plain_load(const Emitter& e, const Scalar& x) {
   if (x->function != Scalar::load || x->guarded) return false;
-  Storage storage = e.list.buffers[static_cast<size_t>(x->integer)].storage;
-  return storage != Storage::row && storage != Storage::tile;
+  return in_memory(e.list.buffers[static_cast<size_t>(x->integer)].storage);
 }
 std::optional<Extent> stride(const Emitter& e, const Scalar& load, int64_t variable) {
   return e.stride(load->integer, load->indices(), variable);

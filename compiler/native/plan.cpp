@@ -78,18 +78,11 @@ class Planner {
   // Every load of a buffer that one of them stores is of the very element that is stored.
   bool element_by_element(const std::vector<Statement>& statements) const {
     bool result = true;
-    auto place = [&](const Statement& store) {
-      const Buffer& buffer = list_.buffers[static_cast<size_t>(store.buffer)];
-      return std::pair(buffer.storage, buffer.storage == Storage::row || buffer.slot < 0 ? store.buffer : buffer.slot);
-    };
     for (const Statement& statement : statements)
       visit(statement.value, [&](const Scalar& x) {
         if (x->function != Scalar::load) return;
-        const Buffer& read = list_.buffers[static_cast<size_t>(x->integer)];
         for (const Statement& store : statements) {
-          auto [storage, slot] = place(store);
-          bool same = x->integer == store.buffer || (read.storage == storage && read.slot >= 0 && read.slot == slot);
-          if (!same) continue;
+          if (!share_bytes(list_, x->integer, store.buffer)) continue;
           auto indices = x->indices();
           result &= std::equal(indices.begin(), indices.end(), store.index.begin(), store.index.end());
         }

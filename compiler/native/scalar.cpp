@@ -58,7 +58,7 @@ size_t Emitter::level(const Facts& facts) const {
     while (at > 0 && !levels_[at - 1].settled) --at;
     bool settled = at > 0 && list.buffers[static_cast<size_t>(read)].storage != Storage::tile;
     if (settled)
-      for (BufferId written : levels_[at - 1].written) settled &= !aliases(written, read);
+      for (BufferId written : levels_[at - 1].written) settled &= !share_bytes(list, written, read);
     result = std::max(result, settled ? at - 1 : levels_.size() - 1);
   }
   return result;

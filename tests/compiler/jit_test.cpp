@@ -34,6 +34,7 @@ TEST_CASE("several entries of several modules") {
   std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
   NativeCode code = jit(lists, Target::host(), {});
   REQUIRE(code.entries.size() == 3);
+  CHECK(code.kernels == 3);  // y = x + 1, y = x + 2, y = y + 2
   for (size_t e = 0; e < 3; ++e) {
     Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
     NativeCode one{code.handle, {code.entries[e]}};

@@ -1,0 +1,165 @@
+// Renumbers a kernel's variables and buffers in the order of their appearance and leaves out names, lines, offsets and
+// slots. The key is not `str`, which is for readers: it names every type and the bits of every number, and it counts
+// the nodes of an expression once, however often they are used.
+#include "compiler/kernel/isolate.h"
+
+#include <algorithm>
+#include <bit>
+#include <map>
+#include <unordered_map>
+
+namespace tenon {
+namespace {
+
+class Isolation {
+ public:
+  Isolation(const KernelList& list, const Kernel& kernel) : from_(list) {
+    KernelList& alone = result_.list;
+    alone.size = list.size;
+    alone.maximum = list.size ? list.maximum : 1;
+    write("size {} threads {}", alone.maximum, kernel.threads > 1);
+    Kernel made;
+    made.threads = std::min<int64_t>(kernel.threads, 2);
+    made.rows = axes("rows", kernel.rows);
+    if (kernel.contraction) {
+      made.tile = kernel.tile;
+      made.contraction = contraction(*kernel.contraction, kernel.tile);
+    }
+    for (const Statement& statement : kernel.body) made.body.push_back(this->statement(statement));
+    if (kernel.check) {
+      made.check = IndexCheck{buffer(kernel.check->index), kernel.check->extent, {}, {}};
+      int64_t before = 0;  // checks of the entry
+      for (const Kernel& other : list.kernels) {
+        if (&other == &kernel) break;
+        before += other.check.has_value();
+      }
+      given(before);
+      write("check {} {}", made.check->index, extent(made.check->extent));
+    }
+    alone.kernels.push_back(std::move(made));
+  }
+
+  IsolatedKernel take() { return std::move(result_); }
+
+ private:
+  template <typename... Parts>
+  void write(fmt::format_string<Parts...> format, Parts&&... parts) {
+    fmt::format_to(std::back_inserter(result_.key), format, std::forward<Parts>(parts)...);
+    result_.key += '\n';
+  }
+  static std::string extent(Extent e) { return fmt::format("{}{}", e.count, e.symbolic() ? "n" : ""); }
+
+  Contraction contraction(const Contraction& c, const Tile& tile) {
+    Contraction made{axes("m", {c.m})[0], axes("n", {c.n})[0], axes("k", c.k), rename(c.a), rename(c.b),
+                     buffer(c.accumulator)};
+    const auto& [rows, vectors, k_block, group, pack_a, pack_b] = tile;  // all of them
+    write("contraction {} {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, rows, vectors,
+          k_block, group, pack_a, pack_b);
+    return made;
+  }
+
+  Statement statement(const Statement& s) {
+    Statement made{.axes = axes("axes", s.axes), .reduced = axes("reduced", s.reduced), .reduction = s.reduction,
+                   .value = rename(s.value), .buffer = buffer(s.buffer), .scatter = s.scatter};
+    std::string at;
+    for (const Scalar& x : s.index) {
+      made.index.push_back(rename(x));
+      at += fmt::format(" {}", node(made.index.back()));
+    }
+    write("statement {} {} {} [{}] {}", name(s.reduction), s.scatter, made.buffer, at, node(made.value));
+    return made;
+  }
+
+  std::vector<Axis> axes(const char* role, const std::vector<Axis>& axes) {
+    std::vector<Axis> made;
+    for (const Axis& axis : axes) {
+      made.push_back({variable(axis.variable), axis.extent});
+      write("{} {} {}", role, made.back().variable, extent(axis.extent));
+    }
+    return made;
+  }
+
+  int64_t variable(int64_t old) {
+    return variables_.try_emplace(old, static_cast<int64_t>(variables_.size())).first->second;
+  }
+
+  BufferId buffer(BufferId old) {
+    auto [it, fresh] = buffers_.try_emplace(old, static_cast<BufferId>(buffers_.size()));
+    if (!fresh) return it->second;
+    const Buffer& source = from_.buffers[static_cast<size_t>(old)];
+    Buffer made{.name = fmt::format("b{}", it->second), .type = source.type, .storage = source.storage};
+    if (in_memory(source.storage)) {
+      std::vector<BufferId>& arguments = result_.arguments;
+      made.storage = Storage::argument;
+      made.slot = static_cast<int64_t>(arguments.size());
+      made.offset = made.slot;
+      for (const Buffer& other : result_.list.buffers)
+        if (other.storage == Storage::argument && share_bytes(from_, old, arguments[static_cast<size_t>(other.slot)]))
+          made.offset = other.offset;
+      arguments.push_back(old);
+    }
+    std::string shape;
+    for (Extent e : made.type.shape) shape += extent(e) + ",";
+    write("buffer {} {} {} [{}] {}", it->second, static_cast<int>(made.storage), name(made.type.dtype), shape, made.offset);
+    result_.list.buffers.push_back(std::move(made));
+    return it->second;
+  }
+
+  // A variable that the caller binds to the number.
+  Scalar given(int64_t number) {
+    auto [it, fresh] = given_.try_emplace(number, first_given + static_cast<int64_t>(given_.size()));
+    if (fresh) result_.numbers.push_back(number);
+    return Scalar::index(it->second);
+  }
+
+  // The expression with the new numbers.
+  Scalar rename(const Scalar& x) {
+    if (auto it = renamed_.find(&*x); it != renamed_.end()) return it->second;
+    std::vector<Scalar> arguments;
+    for (const Scalar& argument : x->arguments) {
+      bool stream = x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
+      arguments.push_back(stream ? shared(given(argument->integer)) : rename(argument));
+    }
+    Scalar made = x;
+    if (x->function == Scalar::variable) made = Scalar::index(variable(x->integer));
+    if (x->function == Scalar::load) made = load(buffer(x->integer), *x, std::move(arguments));
+    else if (!arguments.empty()) made = with_arguments(x, std::move(arguments));
+    return renamed_.emplace(&*x, shared(made)).first->second;
+  }
+  static Scalar load(BufferId source, const ScalarNode& x, std::vector<Scalar> arguments) {
+    if (!x.guarded) return Scalar::read(source, x.dtype, std::move(arguments));
+    Scalar otherwise = arguments.back(), guard = arguments[arguments.size() - 2];
+    arguments.resize(arguments.size() - 2);
+    return Scalar::read_if(guard, source, x.dtype, std::move(arguments), otherwise);
+  }
+
+  // The first node that is like x, whose arguments are such nodes already. Each gets a line of the key.
+  Scalar shared(const Scalar& x) {
+    if (lines_.contains(&*x)) return x;
+    const auto& [function, dtype, arguments, integer, number, size, guarded] = *x;  // all of it
+    std::string line = fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
+                                   std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? " n" : "");
+    for (const Scalar& argument : arguments) line += fmt::format(" {}", node(argument));
+    auto [it, fresh] = nodes_.try_emplace(std::move(line), x);
+    if (fresh) {
+      write("%{} {}", lines_.size(), it->first);
+      lines_.emplace(&*x, lines_.size());
+    }
+    return it->second;
+  }
+  size_t node(const Scalar& x) const { return lines_.at(&*x); }
+
+  const KernelList& from_;
+  IsolatedKernel result_;
+  std::map<int64_t, int64_t> variables_, given_;  // by old variable; by number
+  std::map<BufferId, BufferId> buffers_;
+  std::unordered_map<const ScalarNode*, Scalar> renamed_;
+  std::map<std::string, Scalar> nodes_;
+  std::unordered_map<const ScalarNode*, size_t> lines_;  // of these nodes
+};
+
+}  // namespace
+
+IsolatedKernel isolate(const KernelList& list, const Kernel& kernel) { return Isolation(list, kernel).take(); }
+
+}  // namespace tenon

@@ -1,0 +1,31 @@
+#pragma once
+// From kernels to an object file: what one thread compiles at a time.
+#include "compiler/native/emit.h"
+#include "compiler/native/jit.h"
+
+namespace llvm {
+class TargetMachine;
+}
+
+namespace tenon {
+
+struct ModuleSource {
+  std::string name;
+  std::vector<std::pair<std::string, const IsolatedKernel*>> kernels;  // with the names of their functions
+  // Optionally, the function of an entry.
+  const KernelList* entry = nullptr;
+  std::string entry_name;
+  std::span<const KernelCall> calls;
+};
+
+struct ModuleCode {
+  std::string object;
+  std::vector<int64_t> scratch_bytes;  // by kernel, per thread
+  std::string llvm, assembly;          // if asked for
+};
+
+// Throws InternalError if LLVM refuses the module.
+ModuleCode compile_module(const ModuleSource& source, const Target& target, const NativeOptions& options,
+                          llvm::TargetMachine& machine);
+
+}  // namespace tenon
