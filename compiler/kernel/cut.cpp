@@ -48,7 +48,9 @@ class Cutter {
     tile.k_block = parts(k_, parts(k_, longest_k));
 
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than the second cache keeps
-    tile.pack_b = !b_in_place() || (tiles > some_tiles && awkward(*b_k_, k_)) || (tiles >= many_tiles && spread);
+    const bool crosses = b_k_ && *b_k_ % cache_line != 0;  // each vector lies in two lines
+    tile.pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
+                  (tiles >= many_tiles && spread);
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
     tile.pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
 
@@ -79,15 +81,16 @@ class Cutter {
   // Vectors of b are loads.
   bool b_in_place() const { return b_n_ && (*b_n_ == element_ || n_ == 1) && b_k_; }
 
-  // Rows that lie so far apart, or at such a power of two, that they fall into few cache sets.
-  static bool awkward(int64_t bytes, int64_t rows) {
+  // Rows that lie so far apart, or at such a power of two, that they fall into few sets of a cache.
+  bool awkward(int64_t bytes, int64_t rows) const {
+    if (bytes % (page / 2) == 0 && bytes * rows > target_.l2_bytes / 2) return true;
     return rows > 8 && bytes >= page && (bytes > 8 * page || bytes % page == 0);
   }
 
-  // How many rows of a, read along k, the first cache holds beside each other: one of its ways is a page.
+  // How many rows of a, read along k, the first cache holds beside each other and b: one of its ways is a page.
   int64_t rows_held() const {
     if (!a_m_ || *a_m_ <= element_) return m_;
-    return std::max<int64_t>(4, target_.l1_bytes / std::gcd(*a_m_, page));
+    return std::max<int64_t>(4, target_.l1_bytes * 2 / 3 / std::gcd(*a_m_, page));
   }
 
   // Rows of b, read in place, of which the first cache does not hold all.

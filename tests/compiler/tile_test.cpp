@@ -51,7 +51,10 @@ TEST_CASE("a register tile fits the registers, and fills them where the extents 
 }
 
 TEST_CASE("operands are packed where their strides ask for it") {
-  CHECK_FALSE(product(128, 512, 784).tile.pack_b);
+  CHECK_FALSE(product(128, 512, 128).tile.pack_b);
+  CHECK(product(128, 512, 784).tile.pack_b);  // rows 2 KiB apart, together more than the second cache keeps
+  CHECK(product(512, 10, 128).tile.pack_b);   // rows that cross cache lines
+  CHECK_FALSE(product(4, 10, 128).tile.pack_b);
   CHECK(product(128, 512, 784, Isa::avx512, false, true).tile.pack_b);
   CHECK(product(512, 2048, 2048).tile.pack_b);
   CHECK(product(512, 512, 784).tile.pack_b);
