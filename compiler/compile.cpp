@@ -157,7 +157,8 @@ Program compile(const Graph& source, const CompileOptions& options) {
 
   // Beyond this point there are only kernels.
   bool dumps = !inspection.dump.empty() || options.native_listings;
-  NativeOptions native{dumps || inspection.level >= 4, dumps || inspection.level >= 5};
+  NativeOptions native{dumps || inspection.level >= 4, dumps || inspection.level >= 5,
+                       options.cache.empty() ? inspection.cache : options.cache};
   Stopwatch native_watch;
   NativeCode code = jit(lists, target, native);
   double native_ms = native_watch.ms();
@@ -195,6 +196,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   program.summary_text +=
       fmt::format("compiled {} nodes into {} kernels, {} of them different, in {:.0f} ms, {:.0f} of them in LLVM\n",
                   body.size(), kernels, code.kernels, watch.ms(), native_ms);
+  if (!code.cache.empty()) program.summary_text += fmt::format("the code was {}\n", code.cache);
   inspection.report(program.summary_text);
   return program;
 }

@@ -10,6 +10,10 @@ struct CompileOptions {
   Isa isa = Isa::avx512;      // at most; lowered to what the machine has
   bool listings = true;       // keep graph and kernel listings (llvm and assembly are made by `native_listings`)
   bool native_listings = false;
+  // A folder that keeps compiled code, so that a program that was compiled before, by this Tenon for this machine's
+  // instructions, only has to be linked. Empty: the environment's TENON_CACHE; if that is not set either, none. Code from
+  // there is run: let nobody else write to it.
+  std::string cache = {};
 };
 
 // Compiles all entries of the graph, and `init`, which sets every state to its initial value. The graph is not changed.

@@ -32,6 +32,7 @@ Inspection Inspection::from_environment() {
   Inspection inspection;
   inspection.level = std::atoi(variable("TENON_DEBUG").c_str());
   inspection.dump = variable("TENON_DUMP");
+  inspection.cache = variable("TENON_CACHE");
   std::string skip = variable("TENON_SKIP");
   for (size_t begin = 0; begin < skip.size();) {
     size_t end = std::min(skip.find(',', begin), skip.size());

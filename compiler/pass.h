@@ -2,6 +2,7 @@
 // Runs the list of passes: times, verifies, dumps and skips them, all generically. The only reader of the environment:
 //   TENON_DEBUG=1 passes with node counts and milliseconds, 2 + graph after each pass that changed it, 3 + kernels and
 //   buffers, 4 + LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
+//   · TENON_CACHE=dir keeps compiled code
 #include <chrono>
 #include <span>
 #include <string>
@@ -35,6 +36,7 @@ struct Inspection {
   int level = 0;
   std::string dump;               // folder; empty: none
   std::vector<std::string> skip;  // names of optional passes
+  std::string cache;              // folder; empty: none
 
   static Inspection from_environment();
   bool skips(std::string_view pass) const;

@@ -13,8 +13,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "compiler/kernel/isolate.h"
 #include "compiler/kernel/target.h"
+#include "compiler/native/calls.h"
 #include "compiler/native/linear.h"
 #include "runtime/program.h"
 
@@ -164,14 +164,6 @@ llvm::Value* extreme(llvm::IRBuilderBase& b, bool max, DType dtype, llvm::Value*
 // that axis, giving a scalar, or element after element, giving a scalar or one value per lane. Equal bits.
 llvm::Value* reduce_lanes(Emitter& e, const Statement& statement);
 llvm::Value* reduce_serial(Emitter& e, const Statement& statement, bool wide);
-
-// A kernel where an entry calls it.
-struct KernelCall {
-  const IsolatedKernel* kernel;     // whose function it is: that of the first kernel with its key
-  std::string name;                 // of the function
-  std::vector<BufferId> arguments;  // of this call
-  std::vector<int64_t> numbers;
-};
 
 // The function of an entry, `void(const Frame*)`, which every thread of the team enters: calls the kernels of the list
 // between their barriers.

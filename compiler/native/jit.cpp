@@ -2,6 +2,7 @@
 // objects, linked into one code handle.
 #include "compiler/native/jit.h"
 
+#include <llvm-c/Core.h>
 #include <llvm/ExecutionEngine/Orc/ExecutionUtils.h>
 #include <llvm/ExecutionEngine/Orc/JITTargetMachineBuilder.h>
 #include <llvm/ExecutionEngine/Orc/LLJIT.h>
@@ -15,10 +16,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <map>
+#include <cstring>
 #include <mutex>
 #include <thread>
 
+#include "compiler/native/cache.h"
+#include "compiler/native/calls.h"
 #include "compiler/native/math.h"
 #include "compiler/native/module.h"
 
@@ -53,46 +56,12 @@ llvm::orc::JITTargetMachineBuilder machine_builder(const Target& target) {
   return builder;
 }
 
-std::string entry_name(const KernelList& list) { return list.entry + ".entry"; }
-
 // About how long its code is.
 int64_t weight(const Kernel& kernel) {
   int64_t result = kernel.contraction ? 16 * kernel.tile.rows * kernel.tile.vectors : 0;
   for (const Statement& statement : kernel.body) visit(statement.value, [&](const Scalar&) { ++result; });
   return result;
 }
-
-// The calls of all entries, and the kernels they call: each different one once.
-struct Calls {
-  struct Made {
-    std::unique_ptr<IsolatedKernel> kernel;
-    std::string name;  // meets neither those of another entry nor a function of the C library
-    size_t list;       // the first entry that calls it
-    int64_t scratch_bytes = 0;
-  };
-  std::vector<Made> made;
-  std::vector<std::vector<size_t>> kernels;     // by list and call: index in `made`
-  std::vector<std::vector<KernelCall>> calls;   // the same
-
-  explicit Calls(const std::vector<KernelList>& lists) {
-    std::map<std::string_view, size_t> known;
-    for (const KernelList& list : lists) {
-      std::vector<size_t>& which = kernels.emplace_back();
-      std::vector<KernelCall>& here = calls.emplace_back();
-      for (const Kernel& kernel : list.kernels) {
-        auto isolated = std::make_unique<IsolatedKernel>(isolate(list, kernel));
-        KernelCall call{.kernel = nullptr, .name = {}, .arguments = isolated->arguments, .numbers = isolated->numbers};
-        auto [it, fresh] = known.try_emplace(isolated->key, made.size());
-        if (fresh)
-          made.push_back({std::move(isolated), fmt::format("{}.{}", list.entry, here.size()), kernels.size() - 1});
-        which.push_back(it->second);
-        call.kernel = made[it->second].kernel.get();
-        call.name = made[it->second].name;
-        here.push_back(std::move(call));
-      }
-    }
-  }
-};
 
 // Some kernels of a list, those with the longest code first, and with the last of them the entry.
 struct Job {
@@ -105,7 +74,7 @@ struct Job {
 
 std::vector<Job> divide(const Calls& calls) {
   std::vector<Job> jobs;
-  for (size_t list = 0; list < calls.kernels.size(); ++list) {
+  for (size_t list = 0; list < calls.calls.size(); ++list) {
     std::vector<std::pair<int64_t, size_t>> mine;
     for (size_t i = 0; i < calls.made.size(); ++i)
       if (calls.made[i].list == list) mine.emplace_back(weight(calls.made[i].kernel->list.kernels[0]), i);
@@ -147,26 +116,61 @@ void in_parallel(size_t count, const std::function<std::function<void(size_t)>()
   if (failure) std::rethrow_exception(failure);
 }
 
-}  // namespace
+// Objects of all modules and, as bytes, the scratch that each different kernel needs.
+struct Objects {
+  std::vector<std::string> modules;
+  std::vector<int64_t> scratch_bytes;
+};
 
-NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const NativeOptions& options) {
-  auto builder = machine_builder(target);
-  Calls calls(lists);
+std::string llvm_version() {
+  unsigned major = 0, minor = 0, patch = 0;
+  LLVMGetVersion(&major, &minor, &patch);
+  return fmt::format("{}.{}.{}", major, minor, patch);
+}
+
+std::vector<std::string> parts(const Objects& objects) {
+  std::vector<std::string> result = objects.modules;
+  result.emplace_back(reinterpret_cast<const char*>(objects.scratch_bytes.data()), objects.scratch_bytes.size() * sizeof(int64_t));
+  return result;
+}
+std::optional<Objects> objects(std::optional<std::vector<std::string>> parts, size_t kernels) {
+  if (!parts || parts->empty() || parts->back().size() != kernels * sizeof(int64_t)) return {};
+  Objects result;
+  result.scratch_bytes.resize(kernels);
+  std::memcpy(result.scratch_bytes.data(), parts->back().data(), parts->back().size());
+  parts->pop_back();
+  result.modules = std::move(*parts);
+  return result;
+}
+
+// Compiles all modules; the listings go to the entries of `listed`.
+Objects compile(const std::vector<KernelList>& lists, const Calls& calls, const llvm::orc::JITTargetMachineBuilder& builder,
+                const Target& target, const NativeOptions& options, NativeCode& listed) {
   std::vector<Job> jobs = divide(calls);
-  auto compile = [&](Job& job, llvm::TargetMachine& machine) {
-    const KernelList& list = lists[job.list];
-    ModuleSource source;
-    source.name = list.entry;
-    for (size_t i : job.kernels) source.kernels.emplace_back(calls.made[i].name, calls.made[i].kernel.get());
-    if (job.entry) source.entry = &list, source.entry_name = entry_name(list), source.calls = calls.calls[job.list];
-    job.code = compile_module(source, target, options, machine);
-    for (size_t i = 0; i < job.kernels.size(); ++i) calls.made[job.kernels[i]].scratch_bytes = job.code.scratch_bytes[i];
-  };
+  Objects result{{}, std::vector<int64_t>(calls.made.size())};
   in_parallel(jobs.size(), [&] {
     std::shared_ptr machine = valid(llvm::orc::JITTargetMachineBuilder(builder).createTargetMachine());
-    return [&, machine](size_t i) { compile(jobs[i], *machine); };
+    return [&, machine](size_t i) {
+      Job& job = jobs[i];
+      const KernelList& list = lists[job.list];
+      ModuleSource source;
+      source.name = list.entry;
+      for (size_t k : job.kernels) source.kernels.emplace_back(calls.made[k].name, calls.made[k].kernel.get());
+      if (job.entry) source.entry = &list, source.entry_name = calls.entry_names[job.list], source.calls = calls.calls[job.list];
+      job.code = compile_module(source, target, options, *machine);
+      for (size_t k = 0; k < job.kernels.size(); ++k) result.scratch_bytes[job.kernels[k]] = job.code.scratch_bytes[k];
+    };
   });
+  for (Job& job : jobs) {
+    result.modules.push_back(std::move(job.code.object));
+    listed.entries[job.list].llvm += job.code.llvm;
+    listed.entries[job.list].assembly += job.code.assembly;
+  }
+  return result;
+}
 
+std::shared_ptr<llvm::orc::LLJIT> link(const std::vector<std::string>& objects,
+                                       const llvm::orc::JITTargetMachineBuilder& builder) {
   std::shared_ptr<llvm::orc::LLJIT> code =
       valid(llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(builder).create());
   llvm::orc::JITDylib& library = code->getMainJITDylib();
@@ -177,19 +181,38 @@ NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const
   // What LLVM itself calls: memset, and on a machine without the instruction fmaf, floorf, roundevenf.
   library.addGenerator(valid(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
       code->getDataLayout().getGlobalPrefix())));
-  for (const Job& job : jobs)
-    valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(job.code.object)));
+  for (const std::string& object : objects) valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
+  return code;
+}
 
-  NativeCode result{.handle = code, .entries = std::vector<NativeEntry>(lists.size()), .kernels = calls.made.size()};
-  for (Job& job : jobs) {
-    result.entries[job.list].llvm += job.code.llvm;
-    result.entries[job.list].assembly += job.code.assembly;
+}  // namespace
+
+NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const NativeOptions& options) {
+  const auto builder = machine_builder(target);
+  const Calls calls(lists);
+  NativeCode result{.handle = {}, .entries = std::vector<NativeEntry>(lists.size()), .kernels = calls.made.size()};
+
+  const bool cached = !options.cache.empty() && !options.llvm && !options.assembly;
+  const std::string key = cached ? code_key(lists, calls, target, llvm_version()) : "";
+  std::optional<Objects> found = cached ? objects(load_code(options.cache, key), calls.made.size()) : std::nullopt;
+  if (cached) result.cache = found ? "found in the cache" : "added to the cache";
+  if (!found) {
+    found = compile(lists, calls, builder, target, options, result);
+    if (cached) try {
+        store_code(options.cache, key, parts(*found));
+      } catch (const Error& error) {
+        result.cache = fmt::format("not added to the cache: {}", error.what());
+      }
   }
+
+  std::shared_ptr<llvm::orc::LLJIT> code = link(found->modules, builder);
   for (size_t i = 0; i < lists.size(); ++i) {
     NativeEntry& entry = result.entries[i];
-    entry.function = valid(code->lookup(entry_name(lists[i]))).toPtr<EntryFunction>();
-    for (size_t kernel : calls.kernels[i]) entry.scratch_bytes = std::max(entry.scratch_bytes, calls.made[kernel].scratch_bytes);
+    entry.function = valid(code->lookup(calls.entry_names[i])).toPtr<EntryFunction>();
+    for (const KernelCall& call : calls.calls[i])
+      entry.scratch_bytes = std::max(entry.scratch_bytes, found->scratch_bytes[call.index]);
   }
+  result.handle = std::move(code);
   return result;
 }
 

@@ -19,11 +19,13 @@ struct NativeEntry {
 struct NativeCode {
   std::shared_ptr<const void> handle;  // owns the code of all entries
   std::vector<NativeEntry> entries;    // in the order of the lists
-  size_t kernels = 0;                  // that were compiled: equal ones once
+  size_t kernels = 0;                  // that differ: equal ones are one
+  std::string cache = {};              // what became of it there, empty without a cache
 };
 
 struct NativeOptions {
   bool llvm = false, assembly = false;  // keep the listings
+  std::string cache = {};               // folder of compiled code; empty, or with listings: none
 };
 
 // Throws InternalError if LLVM refuses a module.
