@@ -171,6 +171,20 @@ TEST_CASE("a product is one chain of FMAs per element, whatever its tile, panels
     }
 }
 
+TEST_CASE("any extents under any cut") {
+  std::mt19937 random(11);
+  auto up_to = [&](int64_t most) { return 1 + static_cast<int64_t>(random() % static_cast<uint64_t>(most)); };
+  for (int trial = 0; trial < 24; ++trial) {
+    Cut cut{.tile = {.rows = up_to(12), .vectors = up_to(4), .k_block = up_to(60), .group = up_to(6)},
+            .a_transposed = random() % 2 == 0,
+            .b_transposed = random() % 2 == 0,
+            .threads = up_to(3)};
+    cut.tile.pack_a = random() % 2 == 0, cut.tile.pack_b = random() % 2 == 0;
+    const int symbolic = static_cast<int>(random() % 4) - 1;
+    test_product<float>(up_to(50), up_to(90), up_to(70), cut, symbolic);
+  }
+}
+
 TEST_CASE("every layout with and without panels") {
   for (int bits = 0; bits < 16; ++bits) {
     Cut cut{.tile = {.rows = 6, .vectors = 2, .k_block = 24},
