@@ -12,7 +12,6 @@
 
 #include <cstdlib>
 #include <iostream>
-#include <optional>
 
 #include "bench.h"
 #include "peak.h"
@@ -44,42 +43,38 @@ void serve(const Workload& workload, int threads) {
   }
 }
 
+void print_table(const Options& options) {
+  const Table table(
+      {{"workload"}, {"threads"}, {"median_us", 3}, {"min_us", 3}, {"gflops", 2}, {"fraction_of_peak", 3}},
+      options.json);
+  for (const Workload& workload : workloads()) {
+    if (!options.wants(workload.name)) continue;
+    Training training(workload, options.threads);
+    std::vector<double> medians, minima, fractions;
+    for (int i = 0; i < (options.quick ? 1 : 10); ++i) {
+      const double peak = peak_gflops() * options.threads;
+      const Timing t = measure(0.1, [&] { training.step(); });
+      medians.push_back(t.median_us);
+      minima.push_back(t.min_us);
+      fractions.push_back(workload.flops() / t.median_us * 1e-3 / peak);
+    }
+    const double us = median(medians);
+    table.row({workload.name, double(options.threads), us, minimum(minima), workload.flops() / us * 1e-3,
+               median(fractions)});
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
   const Options options(argc, argv, {"--list", "--serve", "--save=", "--steps=", "--f64"});
-  const bool prints = !options.has("--list") && !options.has("--serve") && !options.has("--save");
-  std::optional<Table> table;
-  if (prints)
-    table.emplace(std::vector<Column>{{"workload"},
-                                      {"threads"},
-                                      {"median_us", 3},
-                                      {"min_us", 3},
-                                      {"gflops", 2},
-                                      {"fraction_of_peak", 3}},
-                  options.json);
-  const int repetitions = options.quick ? 1 : 10;
+  if (!options.has("--list") && !options.has("--serve") && !options.has("--save"))
+    return print_table(options), 0;
   for (const Workload& workload : workloads()) {
     if (!options.wants(workload.name)) continue;
     if (options.has("--list"))
       fmt::print("{{\"workload\":\"{}\",\"flops\":{:.0f}}}\n", workload.name, workload.flops());
-    else if (options.has("--save"))
-      save(workload, options);
-    else if (options.has("--serve"))
-      serve(workload, options.threads);
-    else {
-      Training training(workload, options.threads);
-      std::vector<double> medians, minima, fractions;
-      for (int i = 0; i < repetitions; ++i) {
-        const double peak = peak_gflops() * options.threads;
-        const Timing t = measure(0.1, [&] { training.step(); });
-        medians.push_back(t.median_us);
-        minima.push_back(t.min_us);
-        fractions.push_back(workload.flops() / t.median_us * 1e-3 / peak);
-      }
-      const double us = median(medians);
-      table->row({workload.name, double(options.threads), us, minimum(minima), workload.flops() / us * 1e-3,
-                  median(fractions)});
-    }
+    if (options.has("--save")) save(workload, options);
+    if (options.has("--serve")) serve(workload, options.threads);
   }
 }
