@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <thread>
 
 namespace bench {
 
@@ -38,6 +40,21 @@ std::string Options::get(std::string_view flag) const {
   for (const auto& [name, argument] : own)
     if (name == flag) return argument;
   return "";
+}
+
+double together(int threads, const std::function<void(int)>& job) {
+  std::atomic<int> ready = 0;
+  std::vector<double> us(static_cast<size_t>(threads));
+  const auto member = [&](int t) {
+    ++ready;
+    while (ready < threads) __builtin_ia32_pause();
+    us[static_cast<size_t>(t)] = microseconds(1, [&] { job(t); });
+  };
+  std::vector<std::thread> others;
+  for (int t = 1; t < threads; ++t) others.emplace_back(member, t);
+  member(0);
+  for (std::thread& other : others) other.join();
+  return *std::max_element(us.begin(), us.end());
 }
 
 double median(std::vector<double> samples) {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -42,6 +43,9 @@ int64_t calls_per_sample(Function&& function) {
   double once = std::min(microseconds(1, function), microseconds(3, function));
   return std::max<int64_t>(1, static_cast<int64_t>(200 / once));
 }
+
+// All threads start job(thread) at once; the microseconds until the last has ended.
+double together(int threads, const std::function<void(int thread)>& job);
 
 double median(std::vector<double> samples);
 double minimum(const std::vector<double>& samples);

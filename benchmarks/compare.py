@@ -81,10 +81,11 @@ def compare(step, row, threads, repetitions, absent):
             server.close()
     medians = {name: statistics.median(answer[0] for answer in answers[name]) for name in answers}
     ours = answers["ours"]
-    fractions = [row["flops"] / us * 1e-3 / (peak * int(threads)) for us, _, peak in ours]
+    fractions = [row["flops"] / us * 1e-3 / peak for us, _, peak in ours]
     result = {"workload": workload, "threads": int(threads), "median_us": medians["ours"],
               "min_us": min(answer[1] for answer in ours), "gflops": row["flops"] / medians["ours"] * 1e-3,
               "fraction_of_peak": statistics.median(fractions),
+              "peak_gflops": statistics.median(peak for _, _, peak in ours),
               "peers": {name: {"median_us": us, "min_us": min(a[1] for a in answers[name]),
                                "ratio": us / medians["ours"]}
                         for name, us in medians.items() if name != "ours"}}

@@ -7,8 +7,6 @@
 
 #include <atomic>
 #include <cstring>
-#include <functional>
-#include <thread>
 
 #include "bench.h"
 #include "peak.h"
@@ -16,22 +14,6 @@
 using namespace bench;
 
 namespace {
-
-// All threads start job(thread) at once; the microseconds until the last has ended.
-double together(int threads, const std::function<void(int)>& job) {
-  std::atomic<int> ready = 0;
-  std::vector<double> us(static_cast<size_t>(threads));
-  const auto member = [&](int t) {
-    ++ready;
-    while (ready < threads) __builtin_ia32_pause();
-    us[static_cast<size_t>(t)] = microseconds(1, [&] { job(t); });
-  };
-  std::vector<std::thread> others;
-  for (int t = 1; t < threads; ++t) others.emplace_back(member, t);
-  member(0);
-  for (std::thread& other : others) other.join();
-  return *std::max_element(us.begin(), us.end());
-}
 
 struct Loop {
   const char* name;
@@ -123,14 +105,15 @@ int main(int argc, char** argv) {
     table.row({name, double(n), t.median_us, t.min_us, value, unit});
   };
   // Of what happens `rate` times a nanosecond, a thousand take 1 / rate microseconds.
-  const auto thousand = [&](const std::string& name, double (*rate)(), const char* unit) {
+  const auto thousand = [&](const std::string& name, int n, auto&& rate, const char* unit) {
     if (!options.wants(name)) return;
     std::vector<double> us;
     for (int i = 0; i < repetitions; ++i) us.push_back(1 / rate());
-    row(name, 1, {median(us), minimum(us)}, 1 / median(us), unit);
+    row(name, n, {median(us), minimum(us)}, 1 / median(us), unit);
   };
-  thousand("fma " + peak_isa(), peak_gflops, "GFLOP/s");
-  thousand("clock", clock_ghz, "GHz");
+  thousand(
+      "fma " + peak_isa(), threads, [&] { return peak_gflops(threads); }, "GFLOP/s");
+  thousand("clock", 1, clock_ghz, "GHz");
   for (const Level& level : levels())
     for (const Loop& loop : loops) {
       const std::string name = std::string(loop.name) + " " + level.name;

@@ -121,7 +121,7 @@ Row measure(const Product& p, const std::vector<Peer>& peers, int threads, bool 
   std::vector<double> peaks;
   for (int i = 0; i < repetitions; ++i) {
     for (Contender& contender : contenders) contender.sample(quick ? 3000 : 5000);
-    peaks.push_back(bench::peak_gflops());
+    peaks.push_back(bench::peak_gflops(threads));
   }
   std::sort(peaks.begin(), peaks.end());
   Row row{contenders[0].median(), contenders[0].samples[0], peaks[peaks.size() / 2], {}};
@@ -133,7 +133,7 @@ void print_json(const Product& p, int threads, const Row& row) {
   const double gflops = p.flops() / row.median_us * 1e-3;
   fmt::print("{{\"workload\":\"{}\",\"threads\":{},\"median_us\":{:.3f},\"min_us\":{:.3f},\"gflops\":{:.2f},"
              "\"fraction_of_peak\":{:.3f},\"peers\":{{",
-             p.name(), threads, row.median_us, row.min_us, gflops, gflops / (row.peak * threads));
+             p.name(), threads, row.median_us, row.min_us, gflops, gflops / row.peak);
   const char* comma = "";
   for (const auto& [name, us] : row.peer_us) {
     fmt::print("{}\"{}\":{{\"median_us\":{:.3f},\"ratio\":{:.3f}}}", comma, name, us, us / row.median_us);
@@ -167,7 +167,7 @@ int main(int argc, char** argv) {
       print_json(p, threads, row);
     } else {
       fmt::print("{:<20} {:>10.2f} {:>8.1f} {:>5.0f}%", p.name(), row.median_us, gflops,
-                 100 * gflops / (row.peak * threads));
+                 100 * gflops / row.peak);
       for (const Peer& peer : found) {
         auto it = row.peer_us.find(peer.name);
         fmt::print(" {:>9}", it == row.peer_us.end() ? "-" : fmt::format("{:.3f}", it->second / row.median_us));

@@ -36,7 +36,7 @@ void save(const Workload& workload, const Options& options) {
 void serve(const Workload& workload, int threads) {
   Training training(workload, threads);
   for (std::string line; std::getline(std::cin, line);) {
-    const double peak = peak_gflops();
+    const double peak = peak_gflops(threads);
     const Timing t = measure(0.1, [&] { training.step(); });
     fmt::print("{} {} {}\n", t.median_us, t.min_us, peak);
     std::fflush(stdout);
@@ -52,7 +52,7 @@ void print_table(const Options& options) {
     Training training(workload, options.threads);
     std::vector<double> medians, minima, fractions;
     for (int i = 0; i < (options.quick ? 1 : 10); ++i) {
-      const double peak = peak_gflops() * options.threads;
+      const double peak = peak_gflops(options.threads);
       const Timing t = measure(0.1, [&] { training.step(); });
       medians.push_back(t.median_us);
       minima.push_back(t.min_us);
