@@ -12,7 +12,7 @@ namespace tenon {
 
 namespace {
 
-constexpr int64_t unroll = 4;                 // of the last k axis
+constexpr int64_t unroll = 2;                 // of the last k axis; more of it is slower to compile and no faster to run
 constexpr int64_t short_k = 8;                // a last k axis so short is unrolled entirely
 constexpr int64_t short_epilogue = 256;       // scalar operations a tile: beyond it a loop over the rows
 
