@@ -12,14 +12,14 @@ namespace {
 
 constexpr double latency = 4;       // of a multiply-add
 constexpr double tile_start = 40;   // to begin and end a register tile
-constexpr double row_start = 3;     // times the rows squared: to write to many rows of a result beyond the first cache
+constexpr double row_start = 3;     // times the rows squared: to write to rows far apart, beyond the first cache
 constexpr double per_load = 0.15;   // what a load delays the multiply-adds beside it
 constexpr double line_of_b = 0.35;  // and if it is a vector of b from the second cache
 constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
 constexpr double remainder = 1.01;  // a loop more for what is left over
 constexpr int64_t most_vectors = 4;  // of a tile
 constexpr int64_t vectors_in_flight = 16;  // of a single row: what is loaded of b then serves one multiply-add
-constexpr int64_t cache_line = 64, page = 4096;
+constexpr int64_t cache_line = 64, far_row = 512, page = 4096;
 constexpr int64_t long_k = 256, many_panels = 8;  // that make the copy of a worth while
 constexpr int64_t some_tiles = 4, many_tiles = 32;  // of a panel of b that make its copy worth while
 constexpr int64_t packed_bytes = 4 << 20;  // of a, together
@@ -48,7 +48,8 @@ class Cutter {
     tile.k_block = parts(k_, parts(k_, longest_k));
 
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than the second cache keeps
-    const bool crosses = b_k_ && *b_k_ % cache_line != 0;  // each vector lies in two lines
+    // A vector that lies in two lines counts where a tile has no other.
+    const bool crosses = b_k_ && tile.vectors == 1 && *b_k_ % cache_line != 0;
     tile.pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
                   (tiles >= many_tiles && spread);
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
@@ -122,8 +123,8 @@ class Cutter {
     double cycles = std::max({r * v / 2, (r + v) / 2, latency}) + per_load * (r + v);
     if (vectors * target_.lanes * k_ * element_ > target_.l1_bytes / 2 || far_apart()) cycles += line_of_b * v;
     if (m_ * k_ * element_ > target_.l2_bytes / 2) cycles += row_of_a * r;
-    const double start = tile_start + (m_ * n_ * element_ > target_.l1_bytes ? row_start * r * r : 0);
-    return static_cast<double>(k_) * cycles + start;
+    const bool far = m_ * n_ * element_ > target_.l1_bytes && n_ * element_ >= far_row;
+    return static_cast<double>(k_) * cycles + tile_start + (far ? row_start * r * r : 0);
   }
 
   const Contraction& c_;
