@@ -48,6 +48,24 @@ class Server:
         self.process.wait()
 
 
+class Machine(Server):
+    """The multiply-add peak of so many threads now, asked for before and after each program's turn."""
+
+    def __init__(self, step, threads):
+        super().__init__([step, "--serve-peak", "--threads", threads], introduces=False)
+        self.best = max(self.ask()[0] for _ in range(5))
+
+    def ask_undisturbed(self, server):
+        """The server's numbers and the peak beside them. A turn in which the machine gave less than 85 % of its best (it is
+        shared; the CPUs of a virtual one may for a while be one core) is repeated, twice at most."""
+        for _ in range(3):
+            before, answer, after = self.ask()[0], server.ask(), self.ask()[0]
+            self.best = max(self.best, before, after)
+            if min(before, after) >= 0.85 * self.best:
+                break
+        return *answer, (before + after) / 2
+
+
 def peers_of(step, workload, threads, start):
     """(name, command, introduces itself) of all that stand beside this row."""
     yield "pytorch", ["/usr/bin/python3", f"{HERE}/peers/pytorch.py", start, "--threads", threads], True
@@ -70,12 +88,14 @@ def compare(step, row, threads, repetitions, absent):
                 servers[name] = Server(command, introduces)
             except (OSError, RuntimeError) as error:
                 absent.setdefault(name, error)
+        machine = Machine(step, threads)
         answers = {name: [] for name in servers}
         for repetition in range(repetitions + 1):
             for name, server in servers.items():
-                answer = server.ask()
+                answer = machine.ask_undisturbed(server)
                 if repetition:  # the first one warms up
                     answers[name].append(answer)
+        machine.close()
         versions = {name: server.version for name, server in servers.items() if hasattr(server, "version")}
         for server in servers.values():
             server.close()

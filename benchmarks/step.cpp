@@ -1,16 +1,16 @@
 // One training step, forward, backward and update, of each workload, through the public doors.
-//   step                                       a table, or one JSON object per row
-//   step --list                                the rows' names and floating-point operations, as JSON
-//   step --serve --workload NAME               answers each line of stdin by "median_us min_us peak_gflops",
-//   so that a
-//                                              driver can interleave it with a peer
+//   step                            a table, or one JSON object per row
+//   step --list                     the rows' names and floating-point operations, as JSON
+//   step --serve --workload NAME    answers each line of stdin by "median_us min_us", for a driver that
+//                                   interleaves it with peers
+//   step --serve-peak               answers each line by the multiply-add peak of --threads threads
 //   step --save FILE --workload NAME [--steps N] [--f64]
-//                                              the parameters at the start, the data and the losses of the
-//                                              first N steps, as safetensors: what a peer starts from and is
-//                                              checked against
+//                                   the parameters at the start, the data and the losses of the first N
+//                                   steps, as safetensors: what a peer starts from and is checked against
 #include <fmt/format.h>
 
 #include <cstdlib>
+#include <functional>
 #include <iostream>
 
 #include "bench.h"
@@ -33,14 +33,20 @@ void save(const Workload& workload, const Options& options) {
   tenon::write_safetensors(options.get("--save"), file);
 }
 
-void serve(const Workload& workload, int threads) {
-  Training training(workload, threads);
+// Answers each line of stdin.
+void serve(const std::function<std::string()>& answer) {
   for (std::string line; std::getline(std::cin, line);) {
-    const double peak = peak_gflops(threads);
-    const Timing t = measure(0.1, [&] { training.step(); });
-    fmt::print("{} {} {}\n", t.median_us, t.min_us, peak);
+    fmt::print("{}\n", answer());
     std::fflush(stdout);
   }
+}
+
+void serve(const Workload& workload, int threads) {
+  Training training(workload, threads);
+  serve([&] {
+    const Timing t = measure(0.1, [&] { training.step(); });
+    return fmt::format("{} {}", t.median_us, t.min_us);
+  });
 }
 
 void print_table(const Options& options) {
@@ -67,9 +73,10 @@ void print_table(const Options& options) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options options(argc, argv, {"--list", "--serve", "--save=", "--steps=", "--f64"});
-  if (!options.has("--list") && !options.has("--serve") && !options.has("--save"))
-    return print_table(options), 0;
+  const Options options(argc, argv, {"--list", "--serve", "--serve-peak", "--save=", "--steps=", "--f64"});
+  if (options.own.empty()) return print_table(options), 0;
+  if (options.has("--serve-peak"))
+    return serve([&] { return fmt::format("{}", peak_gflops(options.threads)); }), 0;
   for (const Workload& workload : workloads()) {
     if (!options.wants(workload.name)) continue;
     if (options.has("--list"))
