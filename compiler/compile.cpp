@@ -190,6 +190,8 @@ Program compile(const Graph& source, const CompileOptions& options) {
   program.graph_hash = hash_text(print(graph, {.origins = false}));
   if (options.listings) program.graph = print(graph);
   program.receipts = receipts(body, false);
+  for (const KernelList& list : lists)
+    program.receipts.insert(program.receipts.end(), list.receipts.begin(), list.receipts.end());
   program.target = target.str();
   program.code = code.handle;
   for (const std::string& line : receipts(body, true)) program.summary_text += line + "\n";

@@ -101,7 +101,7 @@ struct Program {
   const ProgramEntry& entry(std::string_view name) const;  // Error naming the entries there are
   // The optimised graph (one for all entries); the kernels, the LLVM IR or the assembly of all entries, or of one.
   std::string listing(Stage stage, std::string_view entry = {}) const;
-  std::string receipt() const;                             // one line per fused or missed loss
+  std::string receipt() const;  // a line per fused or missed loss, and per trained parameter how it is updated
   std::string summary() const;                             // parameters, kernels, bytes
   std::string memory() const;                              // arena beside its lower bound; each buffer and its life
 };

@@ -22,10 +22,12 @@ class Writer {
     if (!body.sizes.empty()) list_.size = intern(body.sizes.begin()->first).data(), list_.maximum = maximum_;
   }
 
-  KernelList run() {
+  KernelList run(const Entry& entry) {
     std::vector<size_t> clusters = cluster(items_, maximum_);
     Schedule order = schedule(items_, clusters, body_);
-    list_.notes = std::move(order.notes);
+    for (const auto& [slot, reason] : order.copied)
+      list_.notes.push_back(fmt::format("{}: updated by a copy: {}", list_.states[static_cast<size_t>(slot)], reason));
+    list_.receipts = update_receipts(body_, entry, items_, order);
     kernel_of_.resize(items_.list.size());
     for (size_t k = 0; k < order.kernels.size(); ++k)
       for (size_t i : order.kernels[k]) kernel_of_[i] = k;
@@ -350,7 +352,7 @@ class Writer {
 }  // namespace
 
 KernelList group(const Graph& graph, const Entry& entry, const Target&) {
-  return Writer(graph.body(), entry).run();
+  return Writer(graph.body(), entry).run(entry);
 }
 
 }  // namespace tenon

@@ -66,11 +66,16 @@ std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>
 
 struct Schedule {
   std::vector<std::vector<size_t>> kernels;  // in execution order; items in statement order
-  std::vector<std::string> notes;
+  std::map<int64_t, std::string> copied;  // by slot of the state: why its update is a copy
 };
 // Orders kernels so that every reader of a state comes before the kernel that updates it, and every check before
 // any update. An update for which there is no such order is taken from its item and made by a copy of its own.
 Schedule schedule(Items& items, const std::vector<size_t>& cluster, const Body& body);
+
+// What became of the update of each parameter that a gradient trains, as "train.cpp:12: W: update fused with its
+// gradient" or "...: update not fused: " and why.
+std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items,
+                                         const Schedule& schedule);
 
 // Which loops of a contraction are m and n; the others are rows. `value` of the item is a * b.
 struct Roles {

@@ -60,7 +60,7 @@ struct Statement {
   std::vector<Axis> reduced = {};
   Reduction reduction = Reduction::none;
   Scalar value;
-  BufferId buffer;
+  BufferId buffer = -1;
   std::vector<Scalar> index = {};  // one per axis of the buffer; of a row buffer: per inner axis
   bool scatter = false;        // index[0] is data: the statement adds
   NodeId node = -1;
@@ -119,6 +119,7 @@ struct KernelList {
   std::vector<int64_t> updated;     // slots of the states that the entry writes, ascending
   std::vector<Literal> constants;   // by slot
   std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called
+  std::vector<std::string> receipts;  // what became of each parameter's update
   std::vector<std::string> notes;   // where an update could not be made in place, and why
   int64_t arena_bytes = 0;       // filled in by place, at the maximum size
   int64_t lower_bound = 0;       // the largest live set

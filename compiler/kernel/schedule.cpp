@@ -31,7 +31,7 @@ class Scheduler {
       }
       items_.list[i].stores = std::move(kept);
     }
-    return {ordered_kernels(), std::move(notes_)};
+    return {ordered_kernels(), std::move(copied_)};
   }
 
  private:
@@ -134,8 +134,7 @@ class Scheduler {
     for (size_t reader : readers(state.node)) order(cluster_[reader], kernel);
     for (size_t i = 0; i < items_.list.size(); ++i)
       if (items_.list[i].check) order(cluster_[i], kernel);
-    notes_.push_back(fmt::format("{}: updated by a copy: {}", body_.node(state.node).attributes.get<std::string>("name"),
-                                 reason));
+    copied_[store.slot] = reason;
   }
 
   bool scalars(size_t kernel) const {
@@ -190,7 +189,7 @@ class Scheduler {
   std::vector<std::vector<size_t>> kernels_;
   std::vector<std::set<size_t>> after_;              // by kernel: the kernels that come before
   std::set<std::pair<size_t, size_t>> earlier_;      // statements of one kernel: the first before the second
-  std::vector<std::string> notes_;
+  std::map<int64_t, std::string> copied_;
 };
 
 }  // namespace

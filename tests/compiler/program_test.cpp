@@ -12,6 +12,7 @@ using tenon::test::message;
 
 namespace {
 
+constexpr int model_line = __LINE__ + 1;  // what its members are made at
 struct Model {
   Graph g;
   Extent n = g.size("n", 16);
@@ -76,9 +77,12 @@ TEST_CASE("compile() fails when a required fusion did not happen, with its reaso
   hit.g.require_fused(good);
   hit.g.entry("train", {{"loss", good}}, minimize(good, sgd(0.1)));
   const int at = __LINE__ - 3;
+  std::string updates;
+  for (const char* name : {"dense1/W", "dense1/b", "dense2/W", "dense2/b"})
+    updates += line(model_line) + name + ": update fused with its gradient\n";
   CHECK(compile(hit.g).receipt() ==
         line(at) + "log of softmax: made stable; as written it is -inf where the probability underflows\n" +
-            line(at) + "softmax with cross-entropy: fused\n");
+            line(at) + "softmax with cross-entropy: fused\n" + updates);
 
   Model miss;
   const Value bad = mean(-log(pick(softmax(miss.z), miss.label) + 1e-8));
