@@ -174,6 +174,10 @@ Program compile(const Graph& source, const CompileOptions& options) {
   for (size_t i = 0; i < lists.size(); ++i) {
     ProgramEntry entry = describe(body, lists[i]);
     bind_unread(source.body(), entry);
+    for (const auto& [id, support] : body.supports)
+      for (size_t slot = 0; slot < entry.inputs.size(); ++slot)
+        if (entry.inputs[slot].name == body.node(id).attributes.get<std::string>("name"))
+          entry.supports.push_back({static_cast<int>(slot), support});
     NativeEntry& made = code.entries[i];
     entry.function = made.function;
     entry.scratch_bytes = made.scratch_bytes;

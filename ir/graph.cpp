@@ -377,6 +377,23 @@ void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Valu
   body_->entries.push_back(std::move(entry));
 }
 
+void require_support(Value x, Support support, std::string_view operation, Line line) {
+  const auto same_elements = [](const Value& v) { return v.op().name == "cast" || v.op().name == "reshape"; };
+  while (same_elements(x)) x = x.operand(0);
+  if (&x.op() == &input_op) {
+    auto& supports = x.body().supports;
+    const std::pair mark(x.id(), support);
+    if (std::find(supports.begin(), supports.end(), mark) == supports.end()) supports.push_back(mark);
+  } else if (&x.op() == &constant_op) {
+    const Literal& literal = x.attributes().get<Literal>("value");
+    std::vector<int64_t> extents;
+    for (const Extent& extent : x.shape()) extents.push_back(extent.count);
+    for (int64_t i = 0; i < x.type().elements().count; ++i)
+      if (!contains(support, literal.at(i)))
+        fail(line, "{}{} is {}, valid is {}", operation, position(i, extents), literal.at(i), valid(support, "y"));
+  }
+}
+
 void Graph::require_fused(Value loss, std::source_location at) {
   if (!loss || &loss.body() != body_.get()) fail(at, "require_fused: the loss is not of this graph");
   body_->require_fused.push_back(loss.id());

@@ -151,6 +151,7 @@ struct Body {
   std::vector<Entry> entries;
   std::vector<NodeId> require_fused;
   std::vector<NodeId> allow_unreached;
+  std::vector<std::pair<NodeId, Support>> supports;           // inputs whose elements are checked by every run
   std::vector<Receipt> receipts;
   std::vector<OpenScope> scopes;                              // innermost last
   std::unordered_map<std::string, int64_t> scope_counts;      // next random stream within a scope
@@ -206,6 +207,10 @@ class Graph {
  private:
   std::unique_ptr<Body> body_;
 };
+
+// The elements of x lie in the support, or else an Error names row and value: now for a constant, by every run of an
+// entry that reads it for an input; what is computed from them is not looked at. Casts and reshapes of either count.
+void require_support(Value x, Support support, std::string_view operation, Line line);
 
 Value step_of(Body& body);  // Graph::step() for those who hold a Value only
 

@@ -397,8 +397,17 @@ Graph Reader::read() {
       graph_.require_fused(value());
     } else if (accept_word("allow_unreached")) {
       graph_.allow_unreached(value());
+    } else if (accept_word("support")) {
+      const Value input = value();
+      expect("=");
+      skip_blanks();
+      const size_t word = at_;
+      Support support;
+      if (!parse_support(identifier(), support)) fail_at(word, "expected unit_interval, positive or count");
+      body_.supports.emplace_back(input.id(), support);
     } else {
-      fail_at(start, "expected a node (%1 = ...), size, state, entry, require_fused or allow_unreached");
+      fail_at(start,
+              "expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
     }
     end_statement();
   }

@@ -117,6 +117,7 @@ std::string print(const Body& body, Printing printing) {
   }
   for (NodeId id : body.require_fused) text += fmt::format("require_fused %{}\n", id);
   for (NodeId id : body.allow_unreached) text += fmt::format("allow_unreached %{}\n", id);
+  for (const auto& [id, support] : body.supports) text += fmt::format("support %{} = {}\n", id, name(support));
   return text;
 }
 
@@ -133,6 +134,7 @@ bool equal(const Body& a, const Body& b) {
     return x.name == y.name && x.outputs == y.outputs && x.updates == y.updates;
   };
   return a.sizes == b.sizes && a.require_fused == b.require_fused && a.allow_unreached == b.allow_unreached &&
+         a.supports == b.supports &&
          std::equal(a.nodes.begin(), a.nodes.end(), b.nodes.begin(), b.nodes.end(), same_node) &&
          std::equal(a.states.begin(), a.states.end(), b.states.begin(), b.states.end(), same_state) &&
          std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(), same_entry);

@@ -1,5 +1,7 @@
 #include "ir/type.h"
 
+#include <algorithm>
+#include <cmath>
 #include <mutex>
 #include <unordered_set>
 
@@ -37,6 +39,36 @@ bool parse_dtype(std::string_view text, DType& dtype) {
   return false;
 }
 
+namespace {
+constexpr std::string_view supports[] = {"unit_interval", "positive", "count"};
+}  // namespace
+
+std::string_view name(Support support) { return supports[static_cast<size_t>(support)]; }
+
+bool parse_support(std::string_view text, Support& support) {
+  for (size_t i = 0; i < std::size(supports); ++i)
+    if (supports[i] == text) return support = static_cast<Support>(i), true;
+  return false;
+}
+
+bool contains(Support support, double x) {
+  switch (support) {
+    case Support::unit_interval: return x >= 0 && x <= 1;
+    case Support::positive: return x > 0;
+    case Support::count: return x >= 0 && x == std::floor(x);
+  }
+  return false;
+}
+
+std::string valid(Support support, std::string_view what) {
+  switch (support) {
+    case Support::unit_interval: return fmt::format("0 <= {} <= 1", what);
+    case Support::positive: return fmt::format("{} > 0", what);
+    case Support::count: return fmt::format("{} = 0, 1, 2, ...", what);
+  }
+  return {};
+}
+
 int64_t checked_product(int64_t a, int64_t b) {
   int64_t product;
   if (__builtin_mul_overflow(a, b, &product)) throw Error(fmt::format("extents overflow: {} * {}", a, b));
@@ -61,6 +93,16 @@ Extent elements(const Shape& shape) {
   Extent product;
   for (Extent extent : shape) product = product * extent;
   return product;
+}
+
+std::string position(int64_t element, const std::vector<int64_t>& extents) {
+  std::vector<int64_t> place(extents.size());
+  for (size_t axis = extents.size(); axis-- > 0;) {
+    const int64_t extent = std::max<int64_t>(extents[axis], 1);
+    place[axis] = element % extent;
+    element /= extent;
+  }
+  return place.empty() ? "" : fmt::format("[{}]", fmt::join(place, ","));
 }
 
 std::string str(const Shape& shape) {

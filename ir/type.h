@@ -20,6 +20,14 @@ inline constexpr DType f64 = DType::f64, f32 = DType::f32, i64 = DType::i64, i32
 std::string_view name(DType dtype);                     // "f32"; boolean is "bool"
 bool parse_dtype(std::string_view text, DType& dtype);  // false if no type has that name
 int64_t byte_size(DType dtype);
+
+// Where the numbers of a target may lie.
+enum class Support : uint8_t { unit_interval, positive, count };  // [0, 1]; above 0; 0, 1, 2, ...
+std::string_view name(Support support);                              // "unit_interval"
+bool parse_support(std::string_view text, Support& support);
+bool contains(Support support, double x);                            // NaN: never
+std::string valid(Support support, std::string_view what);           // "0 <= t <= 1"
+
 inline bool is_float(DType dtype) { return dtype == f64 || dtype == f32; }
 inline bool is_integer(DType dtype) { return dtype == i64 || dtype == i32 || dtype == u8; }
 
@@ -52,6 +60,9 @@ std::string str(const Shape& shape);  // "[n,784]"
 
 // Row-major strides in elements: stride[i] is the product of the extents after axis i.
 std::vector<Extent> strides(const Shape& shape);
+
+// Where the flat element of an array lies: "[3,7]"; nothing for a scalar.
+std::string position(int64_t element, const std::vector<int64_t>& extents);
 
 struct Type {
   DType dtype = f32;

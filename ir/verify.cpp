@@ -121,6 +121,8 @@ std::optional<Flaw> entry_flaw(const Body& body) {
   for (NodeId id : body.allow_unreached)
     if (!node(id) || !body.state(id))
       return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
+  for (const auto& [id, support] : body.supports)
+    if (!node(id) || body.node(id).op != &input_op) return Flaw{-1, fmt::format("support %{}: no input", id)};
   return std::nullopt;
 }
 

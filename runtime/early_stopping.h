@@ -17,11 +17,11 @@ class EarlyStopping {
   // Notes a measure of the states as they are now, and copies them if it is the best so far; NaN is never
   // better. True if training should stop.
   bool stop(double measure);
-  // All states as they were at the best measure: parameters, the optimiser's, step and seed. Nothing before the first
-  // measure that is a number.
+  // All states as they were at the best measure: parameters, the optimiser's, step and seed. Nothing before
+  // the first measure that is a number.
   void restore();
 
-  double best() const { return best_; }  // infinite before the first measure
+  double best() const { return best_; }         // infinite before the first measure
   int64_t best_at() const { return best_at_; }  // its number, from 0; -1 before the first
 
  private:

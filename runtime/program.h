@@ -59,6 +59,12 @@ struct IndexRange {
   Line line;
 };
 
+// An input whose elements the door checks.
+struct InputSupport {
+  int input;
+  Support support;
+};
+
 // A placed buffer, for the memory report.
 struct BufferReport {
   std::string name;
@@ -76,6 +82,7 @@ struct ProgramEntry {
   std::vector<Binding> outputs;
   std::vector<int> updated;  // indices in Program::states that a run writes
   std::vector<IndexRange> checks;
+  std::vector<InputSupport> supports;
   int64_t arena_bytes = 0;
   int64_t arena_lower_bound = 0;  // the largest set of bytes alive at once
   int64_t scratch_bytes = 0;      // per thread

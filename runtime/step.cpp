@@ -85,6 +85,34 @@ int64_t first_outside(const Tensor& index, int64_t extent) {
   }
 }
 
+// The first element outside of the support, or -1. The first loop has no branch on the data.
+template <typename T>
+int64_t first_outside(std::span<const T> values, Support support) {
+  const auto find = [&](auto inside) -> int64_t {
+    int64_t outside = 0;
+    for (const T value : values) outside += !inside(value);
+    return outside == 0 ? -1 : std::find_if_not(values.begin(), values.end(), inside) - values.begin();
+  };
+  switch (support) {
+    case Support::unit_interval: return find([](T x) { return (x >= 0) & (x <= 1); });
+    case Support::positive: return find([](T x) { return x > 0; });
+    case Support::count: return find([](T x) { return contains(Support::count, static_cast<double>(x)); });
+  }
+  return -1;
+}
+
+int64_t first_outside(const Tensor& tensor, Support support) {
+  switch (tensor.dtype()) {
+    case f64: return first_outside(tensor.read<double>(), support);
+    case f32: return first_outside(tensor.read<float>(), support);
+    case i64: return first_outside(tensor.read<int64_t>(), support);
+    case i32: return first_outside(tensor.read<int32_t>(), support);
+    case u8: return first_outside(tensor.read<uint8_t>(), support);
+    case boolean: return -1;
+  }
+  return -1;
+}
+
 }  // namespace
 
 const Tensor& Outputs::operator[](std::string_view name) const {
@@ -216,14 +244,10 @@ void Step::raise(const IndexRange& range, int64_t element, int64_t value) const 
   const std::string index = range.input >= 0 ? entry_->inputs[static_cast<size_t>(range.input)].name
                             : colon == std::string::npos ? "index"
                                                          : range.what.substr(colon + 2);
-  Extents position;
-  for (size_t axis = range.type.shape.size(); axis-- > 0;) {
-    const int64_t extent = std::max<int64_t>(range.type.shape[axis].at(size_), 1);
-    position.insert(position.begin(), element % extent);
-    element /= extent;
-  }
+  Extents extents;
+  for (const Extent& extent : range.type.shape) extents.push_back(extent.at(size_));
   fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index,
-       position.empty() ? "" : str(position), value, index, range.extent.at(size_));
+       position(element, extents), value, index, range.extent.at(size_));
 }
 
 void Step::check_indices() const {
@@ -235,6 +259,17 @@ void Step::check_indices() const {
   }
 }
 
+void Step::check_supports() const {
+  for (const auto& [input, support] : entry_->supports) {
+    const Tensor& tensor = slots_[static_cast<size_t>(input)].tensor;
+    const int64_t bad = first_outside(tensor, support);
+    if (bad < 0) continue;
+    const Binding& declared = entry_->inputs[static_cast<size_t>(input)];
+    fail(declared.line, "{}: input {}{} is {}, valid is {}", entry_->name, declared.name,
+         position(bad, tensor.extents()), tensor.at(bad), valid(support, declared.name));
+  }
+}
+
 void Step::run() {
   if (!settled_) settle();
   SessionMemory& memory = *memory_;
@@ -243,6 +278,7 @@ void Step::run() {
         fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first",
                     entry_->name, memory.unset, memory.states.size()));
   if (!entry_->checks.empty()) check_indices();
+  if (!entry_->supports.empty()) check_supports();
   memory.fault = {};
   if (frames_.size() == 1) {
     entry_->function(frames_.data());

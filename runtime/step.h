@@ -55,7 +55,8 @@ class Step {
     return bind(name, static_cast<std::conditional_t<std::is_floating_point_v<T>, double, int64_t>>(number));
   }
 
-  // Error if an input is missing, sizes disagree, the size is not in 1..maximum, or an index is out of range.
+  // Error if an input is missing, sizes disagree, the size is not in 1..maximum, an index is out of
+  // range, or an element of an input is outside of its support.
   void run();
 
   Tensor output(
@@ -75,6 +76,7 @@ class Step {
   void unbind();
   void settle();
   void check_indices() const;
+  void check_supports() const;
   [[noreturn]] void raise(const IndexRange& range, int64_t element, int64_t value) const;
   Tensor view(size_t output) const;
 

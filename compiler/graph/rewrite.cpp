@@ -58,6 +58,7 @@ std::vector<NodeId> roots(const Body& body) {
   }
   ids.insert(ids.end(), body.require_fused.begin(), body.require_fused.end());
   ids.insert(ids.end(), body.allow_unreached.begin(), body.allow_unreached.end());
+  for (const auto& [input, support] : body.supports) ids.push_back(input);
   return ids;
 }
 
@@ -102,6 +103,7 @@ Graph rewrite_once(const Graph& graph, const Replace& replace, int64_t& replaced
   }
   for (NodeId id : from.require_fused) to.require_fused.push_back(at(id));
   for (NodeId id : from.allow_unreached) to.allow_unreached.push_back(at(id));
+  for (const auto& [input, support] : from.supports) to.supports.emplace_back(at(input), support);
   replaced = copy.replaced();
   return result;
 }

@@ -52,116 +52,120 @@ Value component(Value x, Value index) {
 
 }  // namespace
 
-Categorical Categorical::of_energies(Value energies, At at) {
+Categorical Categorical::of_energies(Value energies, std::source_location at) {
   const Scope scope(energies.body(), "energies", at);
   return -energies;
 }
 
-Value Categorical::log_prob(Value y, At at) const {
+Value Categorical::log_prob(Value y, std::source_location at) const {
+  if (!is_integer(y.dtype())) require_support(y, Support::unit_interval, "categorical: y", at);
   const Scope scope(logits.body(), "categorical", at);
   return -softmax_cross_entropy({logits, Line(at)}, {y, Line(at)});
 }
 
-Value Categorical::mean(At at) const {
+Value Categorical::mean(std::source_location at) const {
   const Scope scope(logits.body(), "categorical", at);
   return softmax(logits);
 }
 
-Value Categorical::mode(At at) const {
+Value Categorical::mode(std::source_location at) const {
   const Scope scope(logits.body(), "categorical", at);
   return argmax(logits);
 }
 
 // Gumbel-max: the arg-max of logits - log(exponential) has the distribution of the softmax. Gumbel 1954.
-Value Categorical::sample(Graph& graph, At at) const {
+Value Categorical::sample(Graph& graph, std::source_location at) const {
   const Scope scope(logits.body(), "categorical", at);
   return argmax(logits - log(exponential(graph, logits)));
 }
 
-Value Bernoulli::log_prob(Value y, At at) const {
+Value Bernoulli::log_prob(Value y, std::source_location at) const {
   require_row("bernoulli", "logit", logits, at);
+  require_support(y, Support::unit_interval, "bernoulli: y", at);
   const Scope scope(logits.body(), "bernoulli", at);
   return -row_sum(sigmoid_cross_entropy(logits, outcome("bernoulli", logits, y, true, at)));
 }
 
-Value Bernoulli::mean(At at) const {
+Value Bernoulli::mean(std::source_location at) const {
   const Scope scope(logits.body(), "bernoulli", at);
   return sigmoid(logits);
 }
 
-Value Bernoulli::mode(At at) const {
+Value Bernoulli::mode(std::source_location at) const {
   const Scope scope(logits.body(), "bernoulli", at);
   return cast(logits > 0, logits.dtype());
 }
 
-Value Bernoulli::sample(Graph& graph, At at) const {
+Value Bernoulli::sample(Graph& graph, std::source_location at) const {
   const Scope scope(logits.body(), "bernoulli", at);
   return cast(bernoulli(graph, sigmoid(logits), logits.shape()), logits.dtype());
 }
 
-Gaussian::Gaussian(Value location, double scale, At at)
+Gaussian::Gaussian(Value location, double scale, std::source_location at)
     : Gaussian(location, log_of_scale("gaussian", location, scale, at), at) {}
 
-Gaussian::Gaussian(Value location, Value log_scale, At at) : location(location) {
+Gaussian::Gaussian(Value location, Value log_scale, std::source_location at) : location(location) {
   require_row("gaussian", "location", location, at);
   this->log_scale = broadcast_to({log_scale, Line(at)}, location.shape());
 }
 
-Gaussian Gaussian::with_variance(Value location, Value variance, At at) {
+Gaussian Gaussian::with_variance(Value location, Value variance, std::source_location at) {
+  require_support(variance, Support::positive, "gaussian: the variance", at);
   const Scope scope(location.body(), "gaussian", at);
   return Gaussian(location, 0.5 * log(variance), at);
 }
 
-Value Gaussian::log_prob(Value y, At at) const {
+Value Gaussian::log_prob(Value y, std::source_location at) const {
   const Scope scope(location.body(), "gaussian", at);
   const Value r = standardised(outcome("gaussian", location, y, false, at), location, log_scale);
   return row_sum(-0.5 * (r * r) - log_scale - log_sqrt_2_pi);
 }
 
-Value Gaussian::sample(Graph& graph, At at) const {
+Value Gaussian::sample(Graph& graph, std::source_location at) const {
   const Scope scope(location.body(), "gaussian", at);
   return location + exp(log_scale) * normal(graph, location.dtype(), location.shape());
 }
 
-Laplace::Laplace(Value location, double scale, At at)
+Laplace::Laplace(Value location, double scale, std::source_location at)
     : Laplace(location, log_of_scale("laplace", location, scale, at), at) {}
 
-Laplace::Laplace(Value location, Value log_scale, At at) : location(location) {
+Laplace::Laplace(Value location, Value log_scale, std::source_location at) : location(location) {
   require_row("laplace", "location", location, at);
   this->log_scale = broadcast_to({log_scale, Line(at)}, location.shape());
 }
 
-Value Laplace::log_prob(Value y, At at) const {
+Value Laplace::log_prob(Value y, std::source_location at) const {
   const Scope scope(location.body(), "laplace", at);
   const Value r = standardised(outcome("laplace", location, y, false, at), location, log_scale);
   return row_sum(-abs(r) - log_scale - std::numbers::ln2);
 }
 
-Value Laplace::sample(Graph& graph, At at) const {
+Value Laplace::sample(Graph& graph, std::source_location at) const {
   const Scope scope(location.body(), "laplace", at);
   const Value distance = exp(log_scale) * -log1p(-uniform(graph, location.dtype(), location.shape()));
   return location + select(bernoulli(graph, full_like(location, 0.5), location.shape()), distance, -distance);
 }
 
-Value Poisson::log_prob(Value y, At at) const {
+Value Poisson::log_prob(Value y, std::source_location at) const {
   require_row("poisson", "log-rate", log_rate, at);
+  require_support(y, Support::count, "poisson: y", at);
   const Scope scope(log_rate.body(), "poisson", at);
   const Value count = outcome("poisson", log_rate, y, true, at);
   return row_sum(count * log_rate - exp(log_rate) - lgamma(count + 1));
 }
 
-Value Poisson::mean(At at) const {
+Value Poisson::mean(std::source_location at) const {
   const Scope scope(log_rate.body(), "poisson", at);
   return exp(log_rate);
 }
 
-Value Poisson::mode(At at) const {
+Value Poisson::mode(std::source_location at) const {
   const Scope scope(log_rate.body(), "poisson", at);
   return floor(exp(log_rate));
 }
 
 // The count is the number of k below at_most with P(y <= k) <= u.
-Value Poisson::sample(Graph& graph, int64_t at_most, At at) const {
+Value Poisson::sample(Graph& graph, int64_t at_most, std::source_location at) const {
   if (at_most < 1) fail(at, "poisson: samples are at most {}; that must be 1 or more", at_most);
   const Scope scope(log_rate.body(), "poisson", at);
   const DType dtype = log_rate.dtype();
@@ -169,8 +173,8 @@ Value Poisson::sample(Graph& graph, int64_t at_most, At at) const {
   const Value u = expand_dims(uniform(graph, dtype, shape), -1), log_r = expand_dims(log_rate, -1);
   shape.push_back(at_most);
   const Value k = cast(iota(log_rate.body(), {at_most}, 0), dtype);
-  const Value p = exp(broadcast_to(k, shape) * broadcast_to(log_r, shape) -
-                      broadcast_to(exp(log_r), shape) - lgamma(k + 1));
+  const Value p = exp(broadcast_to(k, shape) * broadcast_to(log_r, shape) - broadcast_to(exp(log_r), shape) -
+                      lgamma(k + 1));
   const Value row = iota(log_rate.body(), {at_most, at_most}, 0),
               column = iota(log_rate.body(), {at_most, at_most}, 1);
   const Value flat = reshape(p, {elements(log_rate.shape()), at_most});
@@ -178,10 +182,12 @@ Value Poisson::sample(Graph& graph, int64_t at_most, At at) const {
   return row_sum(cast(cumulative <= broadcast_to(u, shape), dtype));
 }
 
-GaussianMixture::GaussianMixture(Value weights, Value means, Value log_scales, Value strict, At at)
+GaussianMixture::GaussianMixture(Value weights, Value means, Value log_scales, Value strict,
+                                 std::source_location at)
     : weights(weights), means(means), log_scales(log_scales), strict(strict) {
   const auto expect = [&](std::string_view what, Value x, const Type& type) {
-    if (x.type() != type) fail(at, "mixture: the {} are {}; they must be {}", what, x.type().str(), type.str());
+    if (x.type() != type)
+      fail(at, "mixture: the {} are {}; they must be {}", what, x.type().str(), type.str());
   };
   if (!is_float(means.dtype()) || means.rank() < 2 || means.shape().back().symbolic())
     fail(at, "mixture: the means are {}; they must be f32 or f64 [..., components, d] with a constant d",
@@ -204,7 +210,8 @@ int64_t GaussianMixture::width(int64_t components, int64_t dims, Covariance cova
   return components * (1 + dims + scales);
 }
 
-GaussianMixture::GaussianMixture(Value z, int64_t components, int64_t dims, Covariance covariance, At at) {
+GaussianMixture::GaussianMixture(Value z, int64_t components, int64_t dims, Covariance covariance,
+                                 std::source_location at) {
   if (components < 1 || dims < 1 || dims > 1024)
     fail(at, "mixture: {} components of {} dimensions; needs at least 1 of each, and at most 1024 dimensions",
          components, dims);
@@ -258,7 +265,7 @@ Value log_root_determinant(const GaussianMixture& m) {
 
 }  // namespace
 
-Value GaussianMixture::log_prob(Value y, At at) const {
+Value GaussianMixture::log_prob(Value y, std::source_location at) const {
   const Scope scope(means.body(), "mixture", at);
   const int64_t d = means.shape().back().count;
   Type row = means.type();
@@ -275,18 +282,18 @@ Value GaussianMixture::log_prob(Value y, At at) const {
   return logsumexp(log_softmax(weights) + density);
 }
 
-Value GaussianMixture::mean(At at) const {
+Value GaussianMixture::mean(std::source_location at) const {
   const Scope scope(means.body(), "mixture", at);
   return sum(broadcast_to(expand_dims(softmax(weights), -1), means.shape()) * means, {-2});
 }
 
-Value GaussianMixture::best_component_mean(At at) const {
+Value GaussianMixture::best_component_mean(std::source_location at) const {
   const Scope scope(means.body(), "mixture", at);
   return component(means, argmax(weights + log_root_determinant(*this)));
 }
 
 // A component, then its mean + x with L^T x = normal, by back substitution.
-Value GaussianMixture::sample(Graph& graph, At at) const {
+Value GaussianMixture::sample(Graph& graph, std::source_location at) const {
   const Scope scope(means.body(), "mixture", at);
   const Value index = Categorical(weights).sample(graph, at);
   const Value mean = component(means, index);
@@ -304,7 +311,7 @@ Value GaussianMixture::sample(Graph& graph, At at) const {
   return mean + x;
 }
 
-Value nll(const std::function<Value(Value)>& log_prob, Value y, At at) {
+Value nll(const std::function<Value(Value)>& log_prob, Value y, std::source_location at) {
   const Scope scope(y.body(), "nll", at);
   const Value log_p = log_prob(y);
   if (!log_p || !is_float(log_p.dtype()))
@@ -312,7 +319,7 @@ Value nll(const std::function<Value(Value)>& log_prob, Value y, At at) {
   return mean(-log_p);
 }
 
-Value nll(const Categorical& distribution, Value y, const LabelOptions& options, At at) {
+Value nll(const Categorical& distribution, Value y, const LabelOptions& options, std::source_location at) {
   const Value& z = distribution.logits;
   const Scope scope(z.body(), "nll", at);
   const auto cross_entropy = [&](Value target) {
@@ -320,6 +327,7 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
   };
   const double e = options.smoothing;
   if (!(e >= 0 && e <= 1)) fail(at, "nll: the smoothing is {}; it must be in [0, 1]", e);
+  if (!is_integer(y.dtype())) require_support(y, Support::unit_interval, "nll: y", at);
   if (!options.class_weights && !options.ignore && e == 0) return mean(cross_entropy(y));
 
   const double uniform = e / static_cast<double>(z.shape().back().count);
@@ -328,7 +336,8 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
     fail(at, "nll: the class weights are {}; they must be {}", weights.type().str(),
          Type{z.dtype(), {z.shape().back()}}.str());
   if (!is_integer(y.dtype())) {
-    if (options.ignore) fail(at, "nll: y is {}; only labels of an integer type can be ignored", y.type().str());
+    if (options.ignore)
+      fail(at, "nll: y is {}; only labels of an integer type can be ignored", y.type().str());
     const Value target = (1 - e) * y + uniform;
     return mean(cross_entropy(weights ? target * weights : target));
   }
@@ -339,7 +348,8 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
   Value weight = weights ? gather(weights, label) : ones_like(loss);
   loss = weight * loss;
   if (e > 0)
-    loss = (1 - e) * loss + cross_entropy(broadcast_to(weights ? weights * uniform : full_like(z, uniform), z.shape()));
+    loss = (1 - e) * loss +
+           cross_entropy(broadcast_to(weights ? weights * uniform : full_like(z, uniform), z.shape()));
   if (counts) {
     loss = select(counts, loss, 0);
     weight = select(counts, weight, 0);

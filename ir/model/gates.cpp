@@ -22,7 +22,8 @@ Value hard_softargmax(Value z, std::source_location at) {
 Value mixture_of_experts(Value scores, Value outputs, std::source_location at) {
   const Shape leading(outputs.shape().begin(), outputs.shape().end() - (outputs.rank() > 0));
   if (outputs.rank() < 2 || scores.type() != Type{outputs.dtype(), leading})
-    fail(at, "mixture_of_experts: the scores are {}, the outputs are {}; they must be [..., k] and [..., k, d]",
+    fail(at,
+         "mixture_of_experts: the scores are {}, the outputs are {}; they must be [..., k] and [..., k, d]",
          scores.type().str(), outputs.type().str());
   const Scope scope(scores.body(), "mixture_of_experts", at);
   return sum(expand_dims(softmax(scores), -1) * outputs, {-2});

@@ -28,11 +28,13 @@ std::vector<Value> weights(const Graph& graph) {
 }
 
 Value l1(const std::vector<Value>& parameters, std::source_location at) {
-  return total("l1", parameters, [](Value w) { return sum(abs(w)); }, at);
+  return total(
+      "l1", parameters, [](Value w) { return sum(abs(w)); }, at);
 }
 
 Value l2(const std::vector<Value>& parameters, std::source_location at) {
-  return total("l2", parameters, [](Value w) { return 0.5 * sum(w * w); }, at);
+  return total(
+      "l2", parameters, [](Value w) { return 0.5 * sum(w * w); }, at);
 }
 
 std::vector<Update> max_norm(std::vector<Update> updates, double c, std::source_location at) {

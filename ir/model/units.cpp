@@ -37,7 +37,8 @@ Value prelu(Graph& graph, Value x, double initial, std::source_location at) {
 Value maxout(Value x, int64_t k, std::source_location at) {
   const int64_t width = width_of("maxout", x, at);
   if (k < 1 || width % k != 0)
-    fail(at, "maxout: x is {}; its last axis must be a multiple of the {} pieces of a unit", x.type().str(), k);
+    fail(at, "maxout: x is {}; its last axis must be a multiple of the {} pieces of a unit", x.type().str(),
+         k);
   const Scope scope(x.body(), "maxout", at);
   Shape groups = x.shape();
   groups.back() = width / k;

@@ -32,8 +32,7 @@ Case mixture(std::string name, int64_t components, Covariance covariance) {
 const Case cases[] = {
     {"categorical", dims, [](Value z, Value y) { return nll(Categorical(z), label_of(y)); }},
     {"soft", dims, [](Value z, Value y) { return nll(Categorical(z), y); }},
-    {"smoothed", dims,
-     [](Value z, Value y) { return nll(z, label_of(y), {.smoothing = 0.1, .ignore = 1}); }},
+    {"smoothed", dims, [](Value z, Value y) { return nll(z, label_of(y), {.smoothing = 0.1, .ignore = 1}); }},
     {"weighted", dims,
      [](Value z, Value y) {
        const std::vector<double> weights{0.5, 2, 1};
@@ -97,7 +96,9 @@ TEST_CASE("the gradient of every likelihood agrees with central differences") {
       double& at = bindings.find("z")->second.real[static_cast<size_t>(i)];
       const double middle = at, h = 1e-4;
       const auto loss = [&](double x) { return at = x, evaluate(run.loss, bindings).real[0]; };
-      const double numeric = (8 * (loss(middle + h) - loss(middle - h)) - loss(middle + 2 * h) + loss(middle - 2 * h)) / (12 * h);
+      const double numeric =
+          (8 * (loss(middle + h) - loss(middle - h)) - loss(middle + 2 * h) + loss(middle - 2 * h)) /
+          (12 * h);
       at = middle;
       CHECK(slope.at(i) == doctest::Approx(numeric).epsilon(1e-7));
     }
@@ -149,6 +150,43 @@ TEST_CASE("when every row is ignored the loss is 0 and nothing is learnt") {
   const Outputs none = session.run("loss", {{"z", scores}, {"y", Tensor::of<int32_t>({2}, {-1, -1})}});
   CHECK(none["loss"].number() == 0);
   CHECK(none["slope"].same_bits(Tensor(f32, {2, 3})));
-  CHECK(message([&] { session.run("loss", {{"z", scores}, {"y", Tensor::of<int32_t>({2}, {-1, 3})}}); })
-            .ends_with("[1] is 3, valid is 0 <= index < 3"));
+  CHECK(message([&] {
+          session.run("loss", {{"z", scores}, {"y", Tensor::of<int32_t>({2}, {-1, 3})}});
+        }).ends_with("[1] is 3, valid is 0 <= index < 3"));
+}
+
+TEST_CASE("outcomes outside of the support are errors that name row and value, and change nothing") {
+  Graph g;
+  const Extent n = g.size("n", 4);
+  const Value t = g.input("t", f32, {n, 2}), k = g.input("k", f32, {n, 2}), c = g.input("c", u8, {n, 2}),
+              v = g.input("v", f64, {2});
+  const Value w = g.parameter("w", f32, {2}, zeros());
+  const Value z = broadcast_to(w, t.shape());
+  const auto entry = [&](const char* name, Value loss) {
+    g.entry(name, {{"loss", loss}}, minimize(loss, sgd(1)));
+  };
+  entry("bits", nll(Bernoulli{z}, t));
+  entry("counts", nll(Poisson{z}, reshape(k, k.shape())));
+  entry("small counts", nll(Bernoulli{z}, c));
+  entry("variance", nll(Gaussian::with_variance(z, cast(v, f32)), z + 1));
+  const Program program = compile(parse(print(g), "again"));
+  Session session(program);
+  session.init(1);
+  const auto error = [&](const char* name, std::string_view input, const Tensor& tensor) {
+    const std::string text = message([&] { session.run(name, {{input, tensor}}); });
+    CHECK(session.read("w").same_bits(Tensor(f32, {2})));
+    return text.substr(text.find(": ") + 2);
+  };
+  const auto three = [](float x) { return Tensor::of<float>({3, 2}, {0, 1, 1, 0, 0, x}); };
+  CHECK(error("bits", "t", three(1.5f)) == "bits: input t[2,1] is 1.5, valid is 0 <= t <= 1");
+  CHECK(error("bits", "t", three(NAN)) == "bits: input t[2,1] is nan, valid is 0 <= t <= 1");
+  CHECK(error("variance", "v", Tensor::of<double>({2}, {1, 0})) ==
+        "variance: input v[1] is 0, valid is v > 0");
+  CHECK(error("small counts", "c", Tensor::of<uint8_t>({1, 2}, {0, 2})) ==
+        "small counts: input c[0,1] is 2, valid is 0 <= c <= 1");
+  CHECK(error("counts", "k", three(0.5f)) == "counts: input k[2,1] is 0.5, valid is k = 0, 1, 2, ...");
+  session.run("bits", {{"t", three(0.5f)}});
+
+  const Value fixed = constant(g.body(), Literal::of({f32, {2}}, std::vector<double>{2, -1}));
+  CHECK(message([&] { nll(Poisson{w}, fixed); }).ends_with("poisson: y[1] is -1, valid is y = 0, 1, 2, ..."));
 }

@@ -125,7 +125,8 @@ TEST_CASE("a mixture of many components in 16 dimensions is what its covariance 
   const GaussianMixture mixture(g.input("z", f64, {1, width}), k, d, Covariance::full);
   const double log_p = evaluate(mixture.log_prob(g.input("y", f64, {1, d})),
                                 {{"z", ReferenceArray::of(Type{f64, {1, width}}, z)},
-                                 {"y", ReferenceArray::of(Type{f64, {1, d}}, y)}}).real[0];
+                                 {"y", ReferenceArray::of(Type{f64, {1, d}}, y)}})
+                           .real[0];
   // The same by loops: the precision matrix P = L L^T, and log N = (log det P - x^T P x - d log 2 pi) / 2.
   double total = 0, p = 0;
   for (int64_t c = 0; c < k; ++c) total += std::exp(z[static_cast<size_t>(c)]);
@@ -223,7 +224,8 @@ TEST_CASE("nll takes the user's own log-probability") {
 TEST_CASE("parameters and outcomes that do not go together are named with the user's line") {
   Model m;
   const Value y = m.outcome(), label = m.labels(), vector = m.g.input("v", f64, {m.g.size("n", 4)});
-  const auto fails = [](auto mistake, const std::string& text, At at = At::current()) {
+  const auto fails = [](auto mistake, const std::string& text,
+                        std::source_location at = std::source_location::current()) {
     CHECK_THROWS_WITH_AS(mistake(), (Line(at).str() + ": " + text).c_str(), Error);
   };
   fails([&] { nll(Gaussian(m.z), label); }, "gaussian: y is i32[4]; it must be f64[4,3]");
@@ -241,8 +243,7 @@ TEST_CASE("parameters and outcomes that do not go together are named with the us
         "nll: y is f64[4,3]; only labels of an integer type can be ignored");
   fails([&] { GaussianMixture(m.z, 2, 3, Covariance::full); },
         "mixture: z is f64[4,3]; 2 components of 3 dimensions need f32 or f64 [..., 20]");
-  fails([&] { GaussianMixture(m.z, m.z, m.z); },
-        "mixture: the weights are f64[4,3]; they must be f64[4]");
+  fails([&] { GaussianMixture(m.z, m.z, m.z); }, "mixture: the weights are f64[4,3]; they must be f64[4]");
   fails([&] { nll([&](Value) { return label; }, y); }, "nll: log_prob gave i32[4]; it must be f32 or f64");
   // clang-format on
 }

@@ -84,8 +84,10 @@ TEST_CASE("errors word for word") {
   CHECK(at("allow_unreached %0") == "a.ir:7:1: allow_unreached %0: no parameter or state");
   CHECK(at("size m <= 3") == "a.ir:5:1: size: there is a run-time size 'n' already; a graph has one");
   CHECK(at("size n <= 3") == "a.ir:5:1: size 'n' is there twice");
+  CHECK(at("support %1 = count") == "a.ir:7:1: support %1: no input");
+  CHECK(at("support %0 = any") == "a.ir:5:14: expected unit_interval, positive or count");
   CHECK(at("goto 10") ==
-        "a.ir:5:1: expected a node (%1 = ...), size, state, entry, require_fused or allow_unreached");
+        "a.ir:5:1: expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
   CHECK(message(error(head + states + "entry \"e\"\n")) ==
         "a.ir:6:7: entry 'e': has no output and no update");
   CHECK(message(error(head + states + "entry \"e\"\noutput \"y\" = %0\noutput \"y\" = %1\n")) ==

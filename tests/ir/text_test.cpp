@@ -41,6 +41,7 @@ Graph program() {
   Value loss = mean(-log(pick(softmax(z), label)));
   g.require_fused(loss);
   g.allow_unreached(b1);
+  require_support(x, Support::unit_interval, "x", {});
   g.entry("predict", {{"class", argmax(z)}, {"p", softmax(z)}});
   g.entry("train", {{"loss", loss}},
           {{mean_of_h, mean_of_h * 0.9 + mean(h, {0}) * 0.1}, {g.step(), g.step() + 1}});
