@@ -34,6 +34,14 @@ Value mae(Value prediction, Value target, std::source_location at) {
   return mean(abs(prediction - target));
 }
 
+Value huber(Value prediction, Value target, double d, std::source_location at) {
+  require_one_type("huber", prediction, target, at);
+  if (!(d > 0)) fail(at, "huber: d is {}; it must be above 0", d);
+  const Scope scope(prediction.body(), "huber", at);
+  const Value error = prediction - target, near = clip(error, -d, d);
+  return mean(near * (error - 0.5 * near));
+}
+
 Value accuracy(Value logits, Value label, std::source_location at) {
   require_labels("accuracy", logits, label, at);
   const Scope scope(logits.body(), "accuracy", at);

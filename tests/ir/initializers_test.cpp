@@ -112,6 +112,7 @@ TEST_CASE("losses and accuracy are what their formulas say") {
                              {"label", ReferenceArray::of(label.type(), std::span(labels))}};
   CHECK(evaluate(mse(z, target), bindings).real[0] == doctest::Approx((1 + 4 + 9) / 6.0));
   CHECK(evaluate(mae(z, target), bindings).real[0] == doctest::Approx((1 + 2 + 3) / 6.0));
+  CHECK(evaluate(huber(z, target, 1.5), bindings).real[0] == doctest::Approx((0.5 + 1.875 + 3.375) / 6));
   const double expected = (std::log1p(std::exp(-2.0)) + std::log(2.0) + std::log1p(std::exp(-1.0))) / 3;
   CHECK(evaluate(nll(z, label), bindings).real[0] == doctest::Approx(expected));
   CHECK(evaluate(accuracy(z, label), bindings).real[0] ==
