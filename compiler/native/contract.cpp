@@ -119,7 +119,7 @@ void ContractionEmitter::emit() {
       one_group_ ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::smax, tiles_, e_.integer(1)) : e_.integer(most);
   groups_ = one_group_ ? b_.CreateZExt(b_.CreateICmpSGT(tiles_, e_.integer(0)), b_.getInt64Ty())
                        : ceiling(tiles_, most);
-  if (!a_.in_place) a_.panel = e_.scratch(checked_product(most, a_tile_) * bytes_);
+  if (!a_.in_place) a_.panel = e_.scratch(checked_product(most + a_strip(a_, rows_) - 1, a_tile_) * bytes_);
   if (!b_operand_.in_place) {
     int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, maximum_) : all_k(c_, maximum_);
     b_operand_.panel = e_.scratch((k + lanes) * vectors_ * lanes * bytes_);
@@ -166,7 +166,7 @@ void ContractionEmitter::emit_panel(llvm::Value* p) {
     if (begin_) fresh = b_.CreateOr(fresh, b_.CreateICmpSLE(b_.CreateMul(p, group_), begin_));
     when(fresh, [&] {
       llvm::Value* past = least(tiles_, b_.CreateAdd(first_tile_, group_));
-      e_.loop(first_tile_, past, 1, [&](llvm::Value* t) {
+      e_.loop(first_tile_, past, a_strip(a_, rows_), [&](llvm::Value* t) {
         llvm::Value* panel = at(a_.panel, b_.CreateMul(b_.CreateSub(t, first_tile_), e_.integer(a_tile_)));
         pack_a(e_, a_, panel, b_.CreateMul(t, e_.integer(rows_)), rows_);
       });

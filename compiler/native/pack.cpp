@@ -2,6 +2,7 @@
 // loads are contiguous, in the order in which the inner loop reads them.
 #include "compiler/native/pack.h"
 
+#include <algorithm>
 #include <array>
 
 namespace tenon {
@@ -150,6 +151,9 @@ int64_t a_tile_elements(const Emitter& e, const Access& a, int64_t rows) {
   if (a.rows_along_k) return a.across.count * rows;
   return (all_k(*e.kernel.contraction, e.list.maximum) * rows + 2 * lanes - 1) / lanes * lanes;
 }
+int64_t a_strip(const Access& a, int64_t rows) {
+  return a.in_place || a.rows_along_k ? 1 : std::min<int64_t>(4, (lanes + rows - 1) / rows);
+}
 Access place_b(Emitter& e, int64_t vectors) {
   const Contraction& c = *e.kernel.contraction;
   if (plain_load(e, c.b) && !e.kernel.tile.pack_b && stride(e, c.b, c.n.variable) == Extent(1)) {
@@ -180,21 +184,27 @@ void pack_a(Emitter& e, const Access& a, llvm::Value* panel, llvm::Value* m, int
     });
     return;
   }
-  llvm::Value* count =
-      b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, b.CreateSub(m_extent, m), e.integer(rows));
+  const int64_t strip = a_strip(a, rows);
   std::vector<llvm::Value*> masks;
-  for (int64_t r = 0; r < rows; r += lanes) masks.push_back(e.first_lanes(b.CreateSub(count, e.integer(r))));
+  for (int64_t t = 0; t < strip; ++t)
+    for (int64_t r = 0; r < rows; r += lanes) {
+      llvm::Value* rest = b.CreateSub(m_extent, b.CreateAdd(m, e.integer(t * rows + r)));
+      masks.push_back(e.first_lanes(b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, rest, e.integer(rows - r))));
+    }
   loop_k(e, e.integer(0), k_extent, {}, [&](llvm::Value* from, llvm::Value* to, Emitter::Values) {
     e.loop(from, to, 1, [&](llvm::Value* i) {
       e.bind(last_k(e).variable, i);
       llvm::Value* row = b.CreateGEP(element, panel, b.CreateMul(e.scalar(k_position(c)), e.integer(rows)));
-      for (int64_t r = 0; r < rows; r += lanes) {
-        e.open();
-        e.bind_vector(c.m.variable, b.CreateAdd(m, e.integer(r)), masks[static_cast<size_t>(r / lanes)]);
-        // The lanes beyond the rows are overwritten by the next k, or lie in what the panel has to spare.
-        b.CreateAlignedStore(e.vector(c.a), b.CreateGEP(element, row, e.integer(r)), align(e));
-        e.close();
-      }
+      size_t next = 0;
+      for (int64_t t = 0; t < strip; ++t)
+        for (int64_t r = 0; r < rows; r += lanes) {
+          e.open();
+          e.bind_vector(c.m.variable, b.CreateAdd(m, e.integer(t * rows + r)), masks[next++]);
+          // The lanes beyond the rows are overwritten by the next k, or lie in what the panel has to spare.
+          llvm::Value* to_panel = b.CreateGEP(element, row, e.integer(t * a_tile_elements(e, a, rows) + r));
+          b.CreateAlignedStore(e.vector(c.a), to_panel, align(e));
+          e.close();
+        }
     });
     return Emitter::Values();
   });

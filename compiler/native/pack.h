@@ -31,7 +31,9 @@ Access place_a(Emitter& e, int64_t rows);
 int64_t a_tile_elements(const Emitter& e, const Access& a, int64_t rows);
 Access place_b(Emitter& e, int64_t vectors);
 
-// Fills the panel of a tile: rows of a from m on, all of k. Rows beyond the last hold anything.
+// Fills the panels of a_strip tiles, one behind the other: rows of a from m on, all of k. Rows beyond the last hold
+// anything. Where rows of the panels lie along m it is several, so that whole cache lines of a are read.
+int64_t a_strip(const Access& a, int64_t rows);
 void pack_a(Emitter& e, const Access& a, llvm::Value* panel, llvm::Value* m, int64_t rows);
 
 // 16 * vectors columns of b from n on; the outermost k axis from begin to end.
