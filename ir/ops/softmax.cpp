@@ -190,7 +190,10 @@ constinit const Op sigmoid_cross_entropy_op = {
 Value softmax(Operand z) { return unary(softmax_op, z); }
 Value log_softmax(Operand z) { return unary(log_softmax_op, z); }
 Value logsumexp(Operand x) { return unary(logsumexp_op, x); }
-Value cross_entropy(Operand p, Operand target) { return row_loss(cross_entropy_op, p, target); }
+Value cross_entropy(Operand p, Operand target) {
+  require_support(value_of("cross_entropy", p), Support::unit_interval, "cross_entropy: p", p.line);
+  return row_loss(cross_entropy_op, p, target);
+}
 Value softmax_cross_entropy(Operand z, Operand target) {
   return row_loss(softmax_cross_entropy_op, z, target);
 }

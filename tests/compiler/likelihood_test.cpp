@@ -158,8 +158,8 @@ TEST_CASE("when every row is ignored the loss is 0 and nothing is learnt") {
 TEST_CASE("outcomes outside of the support are errors that name row and value, and change nothing") {
   Graph g;
   const Extent n = g.size("n", 4);
-  const Value t = g.input("t", f32, {n, 2}), k = g.input("k", f32, {n, 2}), c = g.input("c", u8, {n, 2}),
-              v = g.input("v", f64, {2});
+  const Value t = g.input("t", f32, {n, 2}), k = g.input("k", f32, {n, 2}), p = g.input("p", f32, {n, 2}),
+              c = g.input("c", u8, {n, 2}), v = g.input("v", f64, {2});
   const Value w = g.parameter("w", f32, {2}, zeros());
   const Value z = broadcast_to(w, t.shape());
   const auto entry = [&](const char* name, Value loss) {
@@ -168,6 +168,7 @@ TEST_CASE("outcomes outside of the support are errors that name row and value, a
   entry("bits", nll(Bernoulli{z}, t));
   entry("counts", nll(Poisson{z}, reshape(k, k.shape())));
   entry("small counts", nll(Bernoulli{z}, c));
+  g.entry("probabilities", {{"loss", mean(cross_entropy(p, argmax(p)))}});
   entry("variance", nll(Gaussian::with_variance(z, cast(v, f32)), z + 1));
   const Program program = compile(parse(print(g), "again"));
   Session session(program);
@@ -185,6 +186,8 @@ TEST_CASE("outcomes outside of the support are errors that name row and value, a
   CHECK(error("small counts", "c", Tensor::of<uint8_t>({1, 2}, {0, 2})) ==
         "small counts: input c[0,1] is 2, valid is 0 <= c <= 1");
   CHECK(error("counts", "k", three(0.5f)) == "counts: input k[2,1] is 0.5, valid is k = 0, 1, 2, ...");
+  CHECK(error("probabilities", "p", three(1.5f)) ==
+        "probabilities: input p[2,1] is 1.5, valid is 0 <= p <= 1");
   session.run("bits", {{"t", three(0.5f)}});
 
   const Value fixed = constant(g.body(), Literal::of({f32, {2}}, std::vector<double>{2, -1}));
