@@ -361,7 +361,25 @@ class Collector {
     NodeId source = static_cast<NodeId>(x->integer);
     bool all = type(source).elements() == type(id).elements();
     bool input = leaf(body_, source) == Leaf::input && is_integer(x->dtype);
-    return input && widening && all && is_affine(x, type(source).shape) ? source : -1;
+    return input && widening && all && meets_each_once(x, type(id).shape) ? source : -1;
+  }
+
+  // Whether the load, over axes of that shape, is at each element of its buffer once: from the innermost stride outwards,
+  // every axis begins where the ones before it end.
+  bool meets_each_once(const Scalar& load, const Shape& axes) const {
+    std::map<int64_t, int64_t> count_by_stride;
+    for (size_t v = 0; v < axes.size(); ++v) {
+      const int64_t count = axes[v].at(maximum_);
+      auto apart = stride(load, type(static_cast<NodeId>(load->integer)).shape, static_cast<int64_t>(v));
+      if (count == 1) continue;
+      if (!apart || !count_by_stride.emplace(std::abs(apart->at(maximum_)), count).second) return false;
+    }
+    int64_t next = 1;
+    for (const auto& [stride, count] : count_by_stride) {
+      if (stride != next) return false;
+      next *= count;
+    }
+    return true;
   }
 
   void add_stores() {

@@ -86,6 +86,23 @@ TEST_CASE("a label out of range names row and value, at the door and when it is 
         }) == "no error");
 }
 
+TEST_CASE("only the part of an index input that is read must be in range") {
+  Graph g;
+  const Value index = g.input("index", i32, {6}), x = g.input("x", f32, {2, 3, 4});
+  // Twice the first three: as many elements as the input has, but not all of them.
+  const Value half = broadcast(slice(index, 0, 0, 3), {2, 3}, {1});
+  g.entry("half", {{"y", pick(x, half)}});
+  g.entry("turned", {{"y", pick(x, reshape(reverse(index, {0}), {2, 3}))}});
+  Session session(compile(g));
+  Tensor numbers(i32, {6});
+  for (int i = 0; i < 6; ++i) numbers.write<int32_t>()[static_cast<size_t>(i)] = i < 3 ? i : 99;
+  const Tensor values(f32, {2, 3, 4});
+  CHECK_NOTHROW(session.run("half", {{"index", numbers}, {"x", values}}));
+  CHECK_THROWS_AS(session.run("turned", {{"index", numbers}, {"x", values}}), Error);
+  numbers.write<int32_t>()[1] = 4;
+  CHECK_THROWS_AS(session.run("half", {{"index", numbers}, {"x", values}}), Error);
+}
+
 TEST_CASE("a label out of range is an error also where the loss itself is no output") {
   Graph g;
   const Extent n = g.size("n", 8);
