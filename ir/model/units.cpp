@@ -41,9 +41,9 @@ Value maxout(Value x, int64_t k, std::source_location at) {
          k);
   const Scope scope(x.body(), "maxout", at);
   Shape groups = x.shape();
-  groups.back() = width / k;
-  groups.push_back(k);
-  return reduce_max(reshape(x, groups), {-1});
+  groups.back() = k;
+  groups.push_back(width / k);  // units are neighbours, so that vectors of them are compared
+  return reduce_max(reshape(x, groups), {-2});
 }
 
 Value radial_basis(Graph& graph, Value x, int64_t units, const Initializer& centres, double width,

@@ -20,8 +20,8 @@ Value selu(Value x, std::source_location at = std::source_location::current());
 Value prelu(Graph& graph, Value x, double initial = 0.25,
             std::source_location at = std::source_location::current());
 
-// max over groups of k neighbours on the last axis: x [..., units * k] -> [..., units]. Each unit learns a
-// convex function of k linear pieces; a tie goes to the first piece. Error if k does not divide the axis.
+// y_i = max over p of x_(p units + i): x [..., k * units] -> [..., units]. Each unit learns a convex function of
+// k linear pieces; a tie goes to the first piece. Error if k does not divide the axis.
 // Goodfellow et al. 2013.
 Value maxout(Value x, int64_t k, std::source_location at = std::source_location::current());
 
