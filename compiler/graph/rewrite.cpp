@@ -39,6 +39,7 @@ void Copy::copy_node(NodeId id) {
   std::vector<Value> operands;
   for (NodeId operand : node.operands) operands.push_back((*this)[operand]);
   Scope scope(to_, Origin(node.origin));
+  const int64_t size = to_.size();
   Value value = append(to_, *node.op, std::move(operands), node.attributes);
   if (replace_ && !node.op->leaf) {
     Value replacement = replace_(value);
@@ -46,6 +47,7 @@ void Copy::copy_node(NodeId id) {
     replaced_ += replacement != value;
     value = replacement;
   }
+  exact_ = exact_ && value.id() == size && to_.size() == size + 1;
   values_[static_cast<size_t>(id)] = value;
 }
 
@@ -84,7 +86,13 @@ void give_receipt(Body& body, Receipt receipt) {
 
 namespace {
 
-Graph rewrite_once(const Graph& graph, const Replace& replace, int64_t& replaced) {
+struct Round {
+  Graph graph;
+  int64_t replaced;  // values
+  bool swept;        // no node is dead, and all are in the order in which `roots` needs them
+};
+
+Round rewrite_once(const Graph& graph, const Replace& replace) {
   const Body& from = graph.body();
   Graph result;
   Body& to = result.body();
@@ -104,26 +112,21 @@ Graph rewrite_once(const Graph& graph, const Replace& replace, int64_t& replaced
   for (NodeId id : from.require_fused) to.require_fused.push_back(at(id));
   for (NodeId id : from.allow_unreached) to.allow_unreached.push_back(at(id));
   for (const auto& [input, support] : from.supports) to.supports.emplace_back(at(input), support);
-  replaced = copy.replaced();
-  return result;
+  return {std::move(result), copy.replaced(), copy.exact()};
 }
 
 }  // namespace
 
-Graph sweep(const Graph& graph) {
-  int64_t replaced = 0;
-  return rewrite_once(graph, {}, replaced);
-}
+Graph sweep(const Graph& graph) { return rewrite_once(graph, {}).graph; }
 
 Graph rewrite(const Graph& graph, const Replace& replace) {
-  int64_t replaced = 0;
-  Graph result = rewrite_once(graph, replace, replaced);
-  for (int round = 0; replaced > 0; ++round) {
+  Round round = rewrite_once(graph, replace);
+  for (int rounds = 0; round.replaced > 0; ++rounds) {
     // A view moves past at most one other view in a round.
-    check(round < 100 + graph.body().size(), "the rules of a pass come to an end");
-    result = rewrite_once(result, replace, replaced);
+    check(rounds < 100 + graph.body().size(), "the rules of a pass come to an end");
+    round = rewrite_once(round.graph, replace);
   }
-  return sweep(result);
+  return round.swept ? std::move(round.graph) : sweep(round.graph);
 }
 
 }  // namespace tenon

@@ -23,6 +23,7 @@ class Copy {
   void copy(std::span<const NodeId> roots);       // and all their ancestors that are not copied yet
   Value operator[](NodeId id) const;              // of a copied or bound node
   int64_t replaced() const { return replaced_; }  // how often `replace` returned another value
+  bool exact() const { return exact_; }  // every copy was a new node, and nothing else was added
 
  private:
   void copy_node(NodeId id);
@@ -32,6 +33,7 @@ class Copy {
   Replace replace_;
   std::vector<Value> values_;
   int64_t replaced_ = 0;
+  bool exact_ = true;
 };
 
 // What a program is made of: outputs, updates, states with their initial values, marked nodes.
