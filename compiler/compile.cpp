@@ -139,7 +139,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   Target target = Target::host(options.isa);
 
   Graph graph = add_init(source);
-  inspection.stage(2, "graph", "ir", print(graph));
+  inspection.stage(2, "graph", "ir", [&] { return print(graph); });
   for (const GraphPass& pass : passes) graph = inspection.run(pass, std::move(graph));
   const Body& body = graph.body();
 
@@ -151,7 +151,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
     tile(list, target);
     place(list);
     merge_constants(list, constants);
-    inspection.stage(3, entry.name, "kernels", str(list));
+    inspection.stage(3, entry.name, "kernels", [&] { return str(list); });
     lists.push_back(std::move(list));
   }
 
@@ -182,8 +182,8 @@ Program compile(const Graph& source, const CompileOptions& options) {
     entry.function = made.function;
     entry.scratch_bytes = made.scratch_bytes;
     if (options.listings) entry.listings[Stage::kernels] = str(lists[i]);
-    if (native.llvm) inspection.stage(4, entry.name, "ll", made.llvm);
-    if (native.assembly) inspection.stage(5, entry.name, "s", made.assembly);
+    if (native.llvm) inspection.stage(4, entry.name, "ll", [&] { return made.llvm; });
+    if (native.assembly) inspection.stage(5, entry.name, "s", [&] { return made.assembly; });
     if (options.native_listings) {
       entry.listings[Stage::llvm] = std::move(made.llvm);
       entry.listings[Stage::assembly] = std::move(made.assembly);

@@ -52,10 +52,11 @@ void Inspection::report(std::string_view line) const {
   if (level >= 1) fmt::print(stderr, "tenon: {}\n", line);
 }
 
-void Inspection::stage(int at_level, std::string_view name, std::string_view extension, const std::string& text) {
-  if (level >= at_level) fmt::print(stderr, "{}\n", text);
+void Inspection::stage(int at_level, std::string_view name, std::string_view extension,
+                       const std::function<std::string()>& text) {
+  if (level >= at_level) fmt::print(stderr, "{}\n", text());
   if (!dump.empty())
-    write(std::filesystem::path(dump) / fmt::format("{:02}_{}.{}", written_++, name, extension), text);
+    write(std::filesystem::path(dump) / fmt::format("{:02}_{}.{}", written_++, name, extension), text());
 }
 
 Graph Inspection::run(const GraphPass& pass, Graph graph) {
@@ -70,7 +71,7 @@ Graph Inspection::run(const GraphPass& pass, Graph graph) {
     bool changed = level >= 1 || !dump.empty() ? print(graph) != print(result) : false;
     report(fmt::format("{:<14} {:>5} -> {:>5} nodes {:>8.2f} ms{}", pass.name, graph.body().size(),
                        result.body().size(), watch.ms(), changed ? "" : "  (unchanged)"));
-    if (changed) stage(2, pass.name, "ir", print(result));
+    if (changed) stage(2, pass.name, "ir", [&] { return print(result); });
     return result;
   } catch (const InternalError& error) {
     std::filesystem::path folder = dump.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(dump);

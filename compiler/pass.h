@@ -4,6 +4,7 @@
 //   buffers, 4 + LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
 //   · TENON_CACHE=dir keeps compiled code
 #include <chrono>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -41,7 +42,8 @@ struct Inspection {
   static Inspection from_environment();
   bool skips(std::string_view pass) const;
   void report(std::string_view line) const;                         // level 1, to stderr
-  void stage(int level, std::string_view name, std::string_view extension, const std::string& text);
+  void stage(int level, std::string_view name, std::string_view extension,
+             const std::function<std::string()>& text);
   // Runs a pass: verified after, dumped; an InternalError inside is thrown again with the pass's name and the file that
   // holds the graph before it.
   Graph run(const GraphPass& pass, Graph graph);
