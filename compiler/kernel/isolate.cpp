@@ -1,6 +1,6 @@
-// Renumbers a kernel's variables and buffers in the order of their appearance and leaves out names, lines, offsets and
-// slots. The key is not `str`, which is for readers: it names every type and the bits of every number, and it counts
-// the nodes of an expression once, however often they are used.
+// Renumbers a kernel's variables and buffers in the order of their appearance and leaves out names, lines,
+// offsets and slots. The key is not `str`, which is for readers: it names every type and the bits of every
+// number, and it counts the nodes of an expression once, however often they are used.
 #include "compiler/kernel/isolate.h"
 
 #include <algorithm>
@@ -50,17 +50,21 @@ class Isolation {
   static std::string extent(Extent e) { return fmt::format("{}{}", e.count, e.symbolic() ? "n" : ""); }
 
   Contraction contraction(const Contraction& c, const Tile& tile) {
-    Contraction made{axes("m", {c.m})[0], axes("n", {c.n})[0], axes("k", c.k), rename(c.a), rename(c.b),
-                     buffer(c.accumulator)};
+    Contraction made{axes("m", {c.m})[0], axes("n", {c.n})[0], axes("k", c.k),
+                     rename(c.a),         rename(c.b),         buffer(c.accumulator)};
     const auto& [rows, vectors, k_block, group, pack_a, pack_b] = tile;  // all of them
-    write("contraction {} {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, rows, vectors,
-          k_block, group, pack_a, pack_b);
+    write("contraction {} {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, rows,
+          vectors, k_block, group, pack_a, pack_b);
     return made;
   }
 
   Statement statement(const Statement& s) {
-    Statement made{.axes = axes("axes", s.axes), .reduced = axes("reduced", s.reduced), .reduction = s.reduction,
-                   .value = rename(s.value), .buffer = buffer(s.buffer), .scatter = s.scatter};
+    Statement made{.axes = axes("axes", s.axes),
+                   .reduced = axes("reduced", s.reduced),
+                   .reduction = s.reduction,
+                   .value = rename(s.value),
+                   .buffer = buffer(s.buffer),
+                   .scatter = s.scatter};
     std::string at;
     for (const Scalar& x : s.index) {
       made.index.push_back(rename(x));
@@ -94,13 +98,15 @@ class Isolation {
       made.slot = static_cast<int64_t>(arguments.size());
       made.offset = made.slot;
       for (const Buffer& other : result_.list.buffers)
-        if (other.storage == Storage::argument && share_bytes(from_, old, arguments[static_cast<size_t>(other.slot)]))
+        if (other.storage == Storage::argument &&
+            share_bytes(from_, old, arguments[static_cast<size_t>(other.slot)]))
           made.offset = other.offset;
       arguments.push_back(old);
     }
     std::string shape;
     for (Extent e : made.type.shape) shape += extent(e) + ",";
-    write("buffer {} {} {} [{}] {}", it->second, static_cast<int>(made.storage), name(made.type.dtype), shape, made.offset);
+    write("buffer {} {} {} [{}] {}", it->second, static_cast<int>(made.storage), name(made.type.dtype), shape,
+          made.offset);
     result_.list.buffers.push_back(std::move(made));
     return it->second;
   }
@@ -117,13 +123,16 @@ class Isolation {
     if (auto it = renamed_.find(&*x); it != renamed_.end()) return it->second;
     std::vector<Scalar> arguments;
     for (const Scalar& argument : x->arguments) {
-      bool stream = x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
+      bool stream =
+          x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
       arguments.push_back(stream ? shared(given(argument->integer)) : rename(argument));
     }
     Scalar made = x;
     if (x->function == Scalar::variable) made = Scalar::index(variable(x->integer));
-    if (x->function == Scalar::load) made = load(buffer(x->integer), *x, std::move(arguments));
-    else if (!arguments.empty()) made = with_arguments(x, std::move(arguments));
+    if (x->function == Scalar::load)
+      made = load(buffer(x->integer), *x, std::move(arguments));
+    else if (!arguments.empty())
+      made = with_arguments(x, std::move(arguments));
     return renamed_.emplace(&*x, shared(made)).first->second;
   }
   static Scalar load(BufferId source, const ScalarNode& x, std::vector<Scalar> arguments) {
@@ -137,8 +146,9 @@ class Isolation {
   Scalar shared(const Scalar& x) {
     if (lines_.contains(&*x)) return x;
     const auto& [function, dtype, arguments, integer, number, size, guarded] = *x;  // all of it
-    std::string line = fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
-                                   std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? " n" : "");
+    std::string line =
+        fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
+                    std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? " n" : "");
     for (const Scalar& argument : arguments) line += fmt::format(" {}", node(argument));
     auto [it, fresh] = nodes_.try_emplace(std::move(line), x);
     if (fresh) {
@@ -160,6 +170,8 @@ class Isolation {
 
 }  // namespace
 
-IsolatedKernel isolate(const KernelList& list, const Kernel& kernel) { return Isolation(list, kernel).take(); }
+IsolatedKernel isolate(const KernelList& list, const Kernel& kernel) {
+  return Isolation(list, kernel).take();
+}
 
 }  // namespace tenon

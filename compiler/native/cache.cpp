@@ -1,4 +1,5 @@
-// A file is: the line below, a checksum of the rest, and byte strings, each behind its size: the key, then the parts.
+// A file is: the line below, a checksum of the rest, and byte strings, each behind its size: the key, then
+// the parts.
 #include "compiler/native/cache.h"
 
 #include <fmt/format.h>
@@ -64,7 +65,8 @@ std::optional<std::vector<std::string>> load_code(const std::filesystem::path& f
   return parts;
 }
 
-void store_code(const std::filesystem::path& folder, std::string_view key, std::span<const std::string> parts) {
+void store_code(const std::filesystem::path& folder, std::string_view key,
+                std::span<const std::string> parts) {
   std::string bytes = number(key.size()) + std::string(key);
   for (const std::string& part : parts) bytes += number(part.size()) + part;
   const std::string head = std::string(format) + number(checksum(bytes));

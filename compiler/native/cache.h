@@ -1,6 +1,7 @@
 #pragma once
-// Compiled code on disk: a file per key. What is in the folder is run, so nobody else should be able to write there. No
-// byte of a file is trusted: it holds its whole key and a checksum, and whatever does not fit is as good as absent.
+// Compiled code on disk: a file per key. What is in the folder is run, so nobody else should be able to write
+// there. No byte of a file is trusted: it holds its whole key and a checksum, and whatever does not fit is as
+// good as absent.
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -18,8 +19,9 @@ std::filesystem::path cache_file(const std::filesystem::path& folder, std::strin
 // The parts stored under the key; none if there is no such file or it is damaged.
 std::optional<std::vector<std::string>> load_code(const std::filesystem::path& folder, std::string_view key);
 
-// Makes the folder if need be. The file appears as a whole, also if other processes store the same. Throws Error if it
-// cannot be written.
-void store_code(const std::filesystem::path& folder, std::string_view key, std::span<const std::string> parts);
+// Makes the folder if need be. The file appears as a whole, also if other processes store the same. Throws
+// Error if it cannot be written.
+void store_code(const std::filesystem::path& folder, std::string_view key,
+                std::span<const std::string> parts);
 
 }  // namespace tenon

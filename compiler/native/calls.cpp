@@ -15,7 +15,8 @@ Calls::Calls(const std::vector<KernelList>& lists) {
       KernelCall call{made.size(), nullptr, {}, isolated->arguments, isolated->numbers};
       auto [it, fresh] = known.try_emplace(isolated->key, call.index);
       if (fresh)
-        made.push_back({std::move(isolated), fmt::format("{}.{}", list.entry, here.size()), entry_names.size()});
+        made.push_back(
+            {std::move(isolated), fmt::format("{}.{}", list.entry, here.size()), entry_names.size()});
       call.index = it->second;
       call.kernel = made[call.index].kernel.get();
       call.name = made[call.index].name;
@@ -31,9 +32,11 @@ std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, c
   auto write = [&]<typename... Parts>(fmt::format_string<Parts...> format, Parts&&... parts) {
     fmt::format_to(std::back_inserter(key), format, std::forward<Parts>(parts)...);
   };
-  write("tenon {} llvm {}\n{} {} lanes {} registers {} of {} caches {} {}\n", source_hash, llvm_version, name(target.isa),
-        target.features, target.lanes, target.registers, target.register_bytes, target.l1_bytes, target.l2_bytes);
-  for (const Calls::Made& made : calls.made) write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);
+  write("tenon {} llvm {}\n{} {} lanes {} registers {} of {} caches {} {}\n", source_hash, llvm_version,
+        name(target.isa), target.features, target.lanes, target.registers, target.register_bytes,
+        target.l1_bytes, target.l2_bytes);
+  for (const Calls::Made& made : calls.made)
+    write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);
   for (size_t i = 0; i < lists.size(); ++i) {
     write("entry {} {}\n", calls.entry_names[i].size(), calls.entry_names[i]);
     for (size_t k = 0; k < calls.calls[i].size(); ++k) {

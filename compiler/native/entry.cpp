@@ -1,5 +1,6 @@
-// One function per entry: kernels in order, a barrier where the list asks for one, and the way out after a check that
-// found a bad index. A kernel for T threads runs on the first T of the team. Only here is it known where a buffer lies.
+// One function per entry: kernels in order, a barrier where the list asks for one, and the way out after a
+// check that found a bad index. A kernel for T threads runs on the first T of the team. Only here is it known
+// where a buffer lies.
 #include <cstddef>
 
 #include "compiler/native/emit.h"
@@ -26,10 +27,11 @@ class EntryEmitter {
       if (kernels[i].barrier) barrier();
       // Kernels of one thread that follow each other share the question which thread this is.
       next = i + 1;
-      while (kernels[i].threads == 1 && next < kernels.size() && kernels[next].threads == 1 && !kernels[next].barrier &&
-             !last_check(next - 1))
+      while (kernels[i].threads == 1 && next < kernels.size() && kernels[next].threads == 1 &&
+             !kernels[next].barrier && !last_check(next - 1))
         ++next;
-      llvm::Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
+      llvm::Value* count =
+          b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
       when(b_.CreateICmpSLT(thread_, count), [&] {
         for (size_t k = i; k < next; ++k) call(calls[k], kernels[k], count);
       });
@@ -39,7 +41,9 @@ class EntryEmitter {
   }
 
  private:
-  llvm::BasicBlock* block(const char* label) { return llvm::BasicBlock::Create(b_.getContext(), label, function_); }
+  llvm::BasicBlock* block(const char* label) {
+    return llvm::BasicBlock::Create(b_.getContext(), label, function_);
+  }
   llvm::Value* integer(int64_t value) { return b_.getInt64(static_cast<uint64_t>(value)); }
   llvm::Value* field(llvm::Value* record, size_t offset, llvm::Type* type) {
     return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), record, offset));
@@ -105,7 +109,8 @@ class EntryEmitter {
     barrier();
     llvm::Value* fault = field(frame_, offsetof(Frame, fault), b_.getPtrTy());
     auto *out = block("fault"), *on = block("checked");
-    b_.CreateCondBr(b_.CreateICmpSGE(field(fault, offsetof(Fault, check), b_.getInt64Ty()), integer(0)), out, on);
+    b_.CreateCondBr(b_.CreateICmpSGE(field(fault, offsetof(Fault, check), b_.getInt64Ty()), integer(0)), out,
+                    on);
     b_.SetInsertPoint(out);
     b_.CreateRetVoid();
     b_.SetInsertPoint(on);
@@ -120,7 +125,8 @@ class EntryEmitter {
 
 }  // namespace
 
-void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list, std::span<const KernelCall> calls) {
+void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
+                std::span<const KernelCall> calls) {
   EntryEmitter(module, name, list).emit(calls);
 }
 

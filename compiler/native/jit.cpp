@@ -1,5 +1,5 @@
-// The kernels of all entries, each different one once; modules of about equal work, compiled on two threads; and their
-// objects, linked into one code handle.
+// The kernels of all entries, each different one once; modules of about equal work, compiled on two threads;
+// and their objects, linked into one code handle.
 #include "compiler/native/jit.h"
 
 #include <llvm-c/Core.h>
@@ -28,7 +28,7 @@
 namespace tenon {
 namespace {
 
-constexpr int64_t module_weight = 256;  // a module costs about a millisecond beside its kernels
+constexpr int64_t module_weight = 1200;  // a module costs more than a millisecond beside its kernels
 
 template <typename T>
 T valid(llvm::Expected<T> value) {
@@ -56,11 +56,16 @@ llvm::orc::JITTargetMachineBuilder machine_builder(const Target& target) {
   return builder;
 }
 
-// About how long its code is.
+// About how long it takes to compile, in hundredths of a millisecond or so (fitted to the benchmarks' kernels): tiles are
+// emitted several times, and with them the functions of their epilogues.
 int64_t weight(const Kernel& kernel) {
-  int64_t result = kernel.contraction ? 16 * kernel.tile.rows * kernel.tile.vectors : 0;
-  for (const Statement& statement : kernel.body) visit(statement.value, [&](const Scalar&) { ++result; });
-  return result;
+  int64_t nodes = 0, functions = 0;
+  for (const Statement& statement : kernel.body)
+    visit(statement.value, [&](const Scalar& x) { ++nodes, functions += x->function >= Scalar::exp; });
+  int64_t result = 12 * nodes;
+  if (!kernel.contraction) return result;
+  const Tile& tile = kernel.tile;
+  return result + 16 * tile.rows * tile.vectors * (1 + 4 * functions) + (tile.pack_a || tile.pack_b ? 360 : 0);
 }
 
 // Some kernels of a list, those with the longest code first, and with the last of them the entry.
@@ -92,7 +97,8 @@ std::vector<Job> divide(const Calls& calls) {
   return jobs;
 }
 
-// Runs work(0), ..., work(count - 1) on two threads, each with a worker of its own; the first exception is thrown here.
+// Runs work(0), ..., work(count - 1) on two threads, each with a worker of its own; the first exception is
+// thrown here.
 void in_parallel(size_t count, const std::function<std::function<void(size_t)>()>& worker) {
   std::atomic<size_t> next = 0;
   std::exception_ptr failure;
@@ -130,7 +136,8 @@ std::string llvm_version() {
 
 std::vector<std::string> parts(const Objects& objects) {
   std::vector<std::string> result = objects.modules;
-  result.emplace_back(reinterpret_cast<const char*>(objects.scratch_bytes.data()), objects.scratch_bytes.size() * sizeof(int64_t));
+  result.emplace_back(reinterpret_cast<const char*>(objects.scratch_bytes.data()),
+                      objects.scratch_bytes.size() * sizeof(int64_t));
   return result;
 }
 std::optional<Objects> objects(std::optional<std::vector<std::string>> parts, size_t kernels) {
@@ -144,8 +151,9 @@ std::optional<Objects> objects(std::optional<std::vector<std::string>> parts, si
 }
 
 // Compiles all modules; the listings go to the entries of `listed`.
-Objects compile(const std::vector<KernelList>& lists, const Calls& calls, const llvm::orc::JITTargetMachineBuilder& builder,
-                const Target& target, const NativeOptions& options, NativeCode& listed) {
+Objects compile(const std::vector<KernelList>& lists, const Calls& calls,
+                const llvm::orc::JITTargetMachineBuilder& builder, const Target& target,
+                const NativeOptions& options, NativeCode& listed) {
   std::vector<Job> jobs = divide(calls);
   Objects result{{}, std::vector<int64_t>(calls.made.size())};
   in_parallel(jobs.size(), [&] {
@@ -155,10 +163,14 @@ Objects compile(const std::vector<KernelList>& lists, const Calls& calls, const 
       const KernelList& list = lists[job.list];
       ModuleSource source;
       source.name = list.entry;
-      for (size_t k : job.kernels) source.kernels.emplace_back(calls.made[k].name, calls.made[k].kernel.get());
-      if (job.entry) source.entry = &list, source.entry_name = calls.entry_names[job.list], source.calls = calls.calls[job.list];
+      for (size_t k : job.kernels)
+        source.kernels.emplace_back(calls.made[k].name, calls.made[k].kernel.get());
+      if (job.entry)
+        source.entry = &list, source.entry_name = calls.entry_names[job.list],
+        source.calls = calls.calls[job.list];
       job.code = compile_module(source, target, options, *machine);
-      for (size_t k = 0; k < job.kernels.size(); ++k) result.scratch_bytes[job.kernels[k]] = job.code.scratch_bytes[k];
+      for (size_t k = 0; k < job.kernels.size(); ++k)
+        result.scratch_bytes[job.kernels[k]] = job.code.scratch_bytes[k];
     };
   });
   for (Job& job : jobs) {
@@ -176,12 +188,14 @@ std::shared_ptr<llvm::orc::LLJIT> link(const std::vector<std::string>& objects,
   llvm::orc::JITDylib& library = code->getMainJITDylib();
   llvm::orc::SymbolMap symbols;
   for (const auto& [name, address] : math_symbols())
-    symbols[code->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address), llvm::JITSymbolFlags::Exported};
+    symbols[code->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
+                                            llvm::JITSymbolFlags::Exported};
   if (!symbols.empty()) valid(library.define(llvm::orc::absoluteSymbols(std::move(symbols))));
   // What LLVM itself calls: memset, and on a machine without the instruction fmaf, floorf, roundevenf.
   library.addGenerator(valid(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
       code->getDataLayout().getGlobalPrefix())));
-  for (const std::string& object : objects) valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
+  for (const std::string& object : objects)
+    valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
   return code;
 }
 
@@ -190,11 +204,13 @@ std::shared_ptr<llvm::orc::LLJIT> link(const std::vector<std::string>& objects,
 NativeCode jit(const std::vector<KernelList>& lists, const Target& target, const NativeOptions& options) {
   const auto builder = machine_builder(target);
   const Calls calls(lists);
-  NativeCode result{.handle = {}, .entries = std::vector<NativeEntry>(lists.size()), .kernels = calls.made.size()};
+  NativeCode result{
+      .handle = {}, .entries = std::vector<NativeEntry>(lists.size()), .kernels = calls.made.size()};
 
   const bool cached = !options.cache.empty() && !options.llvm && !options.assembly;
   const std::string key = cached ? code_key(lists, calls, target, llvm_version()) : "";
-  std::optional<Objects> found = cached ? objects(load_code(options.cache, key), calls.made.size()) : std::nullopt;
+  std::optional<Objects> found =
+      cached ? objects(load_code(options.cache, key), calls.made.size()) : std::nullopt;
   if (cached) result.cache = found ? "found in the cache" : "added to the cache";
   if (!found) {
     found = compile(lists, calls, builder, target, options, result);

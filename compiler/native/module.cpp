@@ -1,5 +1,5 @@
-// One module: emits, verifies, optimises and generates code. The pass list is short because the emitter has already
-// hoisted and vectorised.
+// One module: emits, verifies, optimises and generates code. The pass list is short because the emitter has
+// already hoisted and vectorised.
 #include "compiler/native/module.h"
 
 #include <llvm/Analysis/CGSCCPassManager.h>
@@ -20,13 +20,12 @@
 namespace tenon {
 namespace {
 
-// Passes that take a quarter of the time of code generation and change nothing here: the emitter has hoisted addresses
-// and ordered instructions already (measured on the benchmarks' steps: within the noise).
+// The emitter has hoisted addresses already: this pass takes its time and changes nothing.
 class Gate : public llvm::OptPassGate {
  public:
   bool isEnabled() const override { return true; }
   bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const {
-    return pass != "Loop Strength Reduction" && pass != "Machine Instruction Scheduler";
+    return pass != "Loop Strength Reduction";
   }
   bool shouldRunPass(llvm::StringRef pass, llvm::StringRef unit) {  // LLVM 19's is not const
     return static_cast<const Gate*>(this)->shouldRunPass(pass, unit);
@@ -93,7 +92,8 @@ ModuleCode compile_module(const ModuleSource& source, const Target& target, cons
     passes.run(from);
     return std::string(bytes.begin(), bytes.end());
   };
-  if (options.assembly) code.assembly = generate(*llvm::CloneModule(module), llvm::CodeGenFileType::AssemblyFile);
+  if (options.assembly)
+    code.assembly = generate(*llvm::CloneModule(module), llvm::CodeGenFileType::AssemblyFile);
   code.object = generate(module, llvm::CodeGenFileType::ObjectFile);
   return code;
 }

@@ -37,7 +37,9 @@ std::vector<std::byte> trained(const Program& program) {
   return bytes;
 }
 
-bool says(const Program& program, const std::string& what) { return program.summary().find(what) != std::string::npos; }
+bool says(const Program& program, const std::string& what) {
+  return program.summary().find(what) != std::string::npos;
+}
 
 Program compile_in(const Folder& folder, CompileOptions options = {}) {
   options.cache = folder.path().string();
@@ -71,7 +73,8 @@ TEST_CASE("the environment names the folder where the options do not") {
   CHECK(!says(compile(model()), "cache"));
 }
 
-TEST_CASE("another program, and the same one at other places in its source, are told apart by what they compute") {
+TEST_CASE(
+    "another program, and the same one at other places in its source, are told apart by what they compute") {
   Folder folder;
   compile_in(folder);
   Graph graph;
