@@ -2,6 +2,7 @@
 // kernel that updates a state must come after all kernels that read it, and within one kernel an element may be read
 // only before, and where, it is written.
 #include <algorithm>
+#include <unordered_map>
 
 #include "compiler/kernel/item.h"
 
@@ -15,6 +16,7 @@ class Scheduler {
     for (size_t i = 0; i < cluster_.size(); ++i) kernels_[cluster_[i]].push_back(i);
     for (size_t i = 0; i < cluster_.size(); ++i)
       for (size_t need : items_.list[i].needs) order(cluster_[need], cluster_[i]);
+    for (size_t i = 0; i < items_.list.size(); ++i) note_reads(i);
   }
 
   Schedule run() {
@@ -53,17 +55,21 @@ class Scheduler {
   }
 
   // The items that read the state, by its node.
-  std::vector<size_t> readers(NodeId state) const {
-    std::vector<size_t> result;
-    for (size_t i = 0; i < items_.list.size(); ++i) {
-      const Item& item = items_.list[i];
-      bool reads = item.check && item.check->index == state;
-      auto look = [&](const Scalar& load) { reads = reads || load->integer == state; };
-      if (item.value) each_load(item.value, look);
-      if (item.scatter) each_load(item.scatter, look);
-      if (reads) result.push_back(i);
-    }
-    return result;
+  const std::vector<size_t>& readers(NodeId state) const {
+    static const std::vector<size_t> none;
+    auto found = readers_.find(state);
+    return found == readers_.end() ? none : found->second;
+  }
+  void note_reads(size_t i) {
+    const Item& item = items_.list[i];
+    auto note = [&](NodeId node) {
+      std::vector<size_t>& known = readers_[node];
+      if (known.empty() || known.back() != i) known.push_back(i);
+    };
+    auto look = [&](const Scalar& load) { note(load->integer); };
+    if (item.check) note(item.check->index);
+    if (item.value) each_load(item.value, look);
+    if (item.scatter) each_load(item.scatter, look);
   }
 
   // Whether `item` comes after `other` (or is it), by what it reads or by an order fixed before.
@@ -127,6 +133,7 @@ class Scheduler {
                               .stores = {store},
                               .needs = {writer},
                               .made_of = source.made_of});
+    note_reads(copy);
     size_t kernel = kernels_.size();
     cluster_.push_back(kernel);
     kernels_.push_back({copy});
@@ -187,6 +194,7 @@ class Scheduler {
   const Body& body_;
   std::vector<size_t> cluster_;
   std::vector<std::vector<size_t>> kernels_;
+  std::unordered_map<NodeId, std::vector<size_t>> readers_;  // items by what they read, ascending
   std::vector<std::set<size_t>> after_;              // by kernel: the kernels that come before
   std::set<std::pair<size_t, size_t>> earlier_;      // statements of one kernel: the first before the second
   std::map<int64_t, std::string> copied_;
