@@ -28,7 +28,7 @@
 namespace tenon {
 namespace {
 
-constexpr int64_t module_weight = 1200;  // a module costs more than a millisecond beside its kernels
+constexpr int64_t module_weight = 800;  // a module costs more than a millisecond beside its kernels
 
 template <typename T>
 T valid(llvm::Expected<T> value) {
