@@ -49,7 +49,7 @@ class Cutter {
 
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than the second cache keeps
     // A vector that lies in two lines counts where a tile has no other.
-    const bool crosses = b_k_ && tile.vectors == 1 && *b_k_ % cache_line != 0;
+    const bool crosses = tile.vectors == 1 && crosses_lines();
     tile.pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
                   (tiles >= many_tiles && spread);
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
@@ -81,6 +81,14 @@ class Cutter {
 
   // Vectors of b are loads.
   bool b_in_place() const { return b_n_ && (*b_n_ == element_ || n_ == 1) && b_k_; }
+
+  // Rows of b, from the start of a line on, of which one lies in two.
+  bool crosses_lines() const {
+    const int64_t row = std::min(n_, target_.lanes) * element_;
+    bool result = false;
+    for (int64_t k = 0; b_k_ && k < std::min(k_, cache_line); ++k) result |= *b_k_ * k % cache_line + row > cache_line;
+    return result;
+  }
 
   // Rows that lie so far apart, or at such a power of two, that they fall into few sets of a cache.
   bool awkward(int64_t bytes, int64_t rows) const {

@@ -146,7 +146,9 @@ void ContractionEmitter::emit_panel(llvm::Value* p) {
   }
   auto* one_panel = llvm::dyn_cast<llvm::ConstantInt>(panels_);
   llvm::Value *columns = e_.integer(0), *rest = p;
-  if (!one_panel || !one_panel->isOne())
+  if (one_group_ && e_.kernel.rows.empty())
+    columns = p;
+  else if (!one_panel || !one_panel->isOne())
     columns = b_.CreateURem(p, panels_), rest = b_.CreateUDiv(p, panels_);
   first_tile_ = e_.integer(0);
   if (!one_group_) {

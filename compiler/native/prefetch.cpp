@@ -10,6 +10,8 @@ std::vector<Scalar> epilogue_loads(const Emitter& e) {
   for (const Statement& s : e.kernel.body)
     visit(s.value, [&](const Scalar& x) {
       if (x->function != Scalar::load || x->guarded || x->integer == c.accumulator) return;
+      const Type& type = e.list.buffers[static_cast<size_t>(x->integer)].type;
+      if (type.bytes(e.list.maximum) <= e.target.l1_bytes / 2) return;  // it may still lie there
       auto across = e.stride(x->integer, x->indices(), c.m.variable);
       if (!across || *across == Extent(0) || e.stride(x->integer, x->indices(), c.n.variable) != Extent(1)) return;
       if (std::find(loads.begin(), loads.end(), x) == loads.end()) loads.push_back(x);
