@@ -38,7 +38,7 @@ Exponential exponential(const Arithmetic& m, Value* x) {
 // x 2^n rounded once, for |n| <= 252 an integer and x zero, NaN or in [2^-25, 2].
 Value* scaled(const Arithmetic& m, Value* x, Value* n) {
   if (m.isa == Isa::avx512 && m.real->isVectorTy())
-    return m.b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512,
+    return m.b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_mask_scalef_ps_512, {},
                                {x, n, x, m.b.getInt16(0xffff), m.b.getInt32(4)});
   // Two factors, so that the only rounding into the subnormals is the last multiplication's.
   Value* whole = m.b.CreateSub(m.bits(m.add(n, m.number(to_integer))), m.whole(to_integer_bits));
