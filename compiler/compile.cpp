@@ -147,7 +147,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   std::vector<KernelList> lists;
   std::vector<Literal> constants;
   for (const Entry& entry : body.entries) {
-    KernelList list = group(graph, entry, target);
+    KernelList list = group(graph, entry);
     tile(list, target);
     place(list);
     merge_constants(list, constants);

@@ -351,7 +351,7 @@ class Writer {
 
 }  // namespace
 
-KernelList group(const Graph& graph, const Entry& entry, const Target&) {
+KernelList group(const Graph& graph, const Entry& entry) {
   return Writer(graph.body(), entry).run(entry);
 }
 

@@ -18,7 +18,7 @@ TEST_CASE("a kernel list prints kernels with their cuts and lines, and buffers w
   Value h = relu(matmul(x, w));
   Value score = pick(h, y);
   g.entry("score", {{"score", score - reduce_max(h, {1})}});
-  KernelList list = group(g, *g.body().entry("score"), target);
+  KernelList list = group(g, *g.body().entry("score"));
   tile(list, target);
   place(list);
   list.kernels[0].tile = {.rows = 14, .vectors = 2, .k_block = 512};  // whatever is best of today's

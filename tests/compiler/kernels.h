@@ -10,7 +10,7 @@ namespace tenon {
 
 // The kernels of the entry without what is behind "#" (the user's lines, the choices of tile), and the notes.
 inline std::string kernels(const Graph& graph, std::string_view entry) {
-  KernelList list = group(graph, *graph.body().entry(entry), Target{});
+  KernelList list = group(graph, *graph.body().entry(entry));
   std::string text, result;
   for (const IndexCheck& check : list.door)
     text += fmt::format("door {} < {}\n", list.buffers[static_cast<size_t>(check.index)].name, check.extent.str());

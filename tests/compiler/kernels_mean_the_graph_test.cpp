@@ -144,7 +144,7 @@ TEST_CASE("kernels compute what the graph means") {
     const Body& body = random.graph.body();
     Target target;
     if (seed % 2) target.threads = 2, target.grain = 1;
-    KernelList list = group(random.graph, *body.entry("entry"), target);
+    KernelList list = group(random.graph, *body.entry("entry"));
     tile(list, target);
     place(list);
     CAPTURE(str(list));

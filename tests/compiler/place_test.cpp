@@ -77,7 +77,7 @@ TEST_CASE("buffers that depend on the run-time size are placed at its maximum") 
   Value x = g.input("x", f32, {n, 16});
   Value y = matmul(x, x, true);
   g.entry("e", {{"y", matmul(matmul(x, y), y)}});
-  KernelList list = group(g, *g.body().entry("e"), Target{});
+  KernelList list = group(g, *g.body().entry("e"));
   place(list);
   CHECK(list.arena_bytes == 100 * 16 * 4 + 16 * 16 * 4);
 }

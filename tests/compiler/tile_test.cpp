@@ -22,7 +22,7 @@ Kernel product(int64_t m, int64_t n, int64_t k, Isa isa = Isa::avx512, bool a = 
   Graph g;
   Value x = g.input("x", f32, a ? Shape{k, m} : Shape{m, k}), y = g.input("y", f32, b ? Shape{n, k} : Shape{k, n});
   g.entry("e", {{"z", matmul(x, y, a, b)}});
-  KernelList list = group(g, *g.body().entry("e"), machine(isa));
+  KernelList list = group(g, *g.body().entry("e"));
   tile(list, machine(isa));
   return list.kernels[0];
 }
@@ -82,7 +82,7 @@ TEST_CASE("elements of one axis are divided like rows, and so are the columns of
     Graph g;
     Value x = g.input("x", f32, reduced ? Shape{512, 4096} : Shape{1 << 18});
     g.entry("e", {{"y", reduced ? sum(x, {0}) : exp(x) + 1}});
-    KernelList list = group(g, *g.body().entry("e"), machine(Isa::avx512));
+    KernelList list = group(g, *g.body().entry("e"));
     tile(list, machine(Isa::avx512));
     REQUIRE(list.kernels.size() == 1);
     CHECK(list.kernels[0].threads == 2);
@@ -98,7 +98,7 @@ TEST_CASE("kernels of one thread need no barrier between them") {
   Value b = matmul(a, a);
   g.entry("large", {{"c", matmul(b, b)}});
   for (bool large : {false, true}) {
-    KernelList list = group(g, *g.body().entry(large ? "large" : "small"), machine(Isa::avx512));
+    KernelList list = group(g, *g.body().entry(large ? "large" : "small"));
     tile(list, machine(Isa::avx512));
     REQUIRE(list.kernels.size() == 2);
     CHECK_FALSE(list.kernels[0].barrier);
@@ -111,7 +111,7 @@ TEST_CASE("a later check waits until all threads have read the flag of the earli
   Value table = g.input("table", i64, {8}), first = g.input("first", i64, {4});
   Value second = gather(table, gather(table, first) + 1);
   g.entry("e", {{"y", gather(table, second + 1)}});
-  KernelList list = group(g, *g.body().entry("e"), machine(Isa::avx512));
+  KernelList list = group(g, *g.body().entry("e"));
   tile(list, machine(Isa::avx512));
   int groups = 0;
   for (size_t k = 0; k < list.kernels.size(); ++k) {
