@@ -28,7 +28,8 @@ Value outcome(std::string_view distribution, Value parameter, Value y, bool whol
 
 Value log_of_scale(std::string_view distribution, Value location, double scale, Line line) {
   require_row(distribution, "location", location, line);
-  if (!(scale > 0)) fail(line, "{}: the scale is {}; it must be above 0", distribution, scale);
+  if (!(scale > 0 && std::isfinite(scale)))
+    fail(line, "{}: the scale is {}; it must be above 0{}", distribution, scale, scale > 0 ? " and finite" : "");
   return full_like(location, std::log(scale));
 }
 
@@ -321,6 +322,8 @@ Value nll(const std::function<Value(Value)>& log_prob, Value y, std::source_loca
 
 Value nll(const Categorical& distribution, Value y, const LabelOptions& options, std::source_location at) {
   const Value& z = distribution.logits;
+  if (!is_float(z.dtype()) || z.rank() == 0 || z.shape().back().symbolic())
+    fail(at, "nll: the logits are {}; they must be f32 or f64 [..., k] with a constant k", z.type().str());
   const Scope scope(z.body(), "nll", at);
   const auto cross_entropy = [&](Value target) {
     return softmax_cross_entropy({z, Line(at)}, {target, Line(at)});

@@ -6,8 +6,9 @@
 // output of a network. Samples are functions of (seed, scope, step), drawn anew in each step.
 //
 // All functions: Error, at the caller's line, for types that do not go together. An input or constant outside
-// of the support is an Error of the run (of the build for a constant) that names row and value.
-// Goodfellow, Bengio, Courville 2016, sections 3.9 and 6.2.
+// of the support is an Error of the run (of the build for a constant) that names row and value. The check is
+// the input's, in every entry that reads it; what is computed from inputs, but for casts and reshapes, is not
+// checked. Goodfellow, Bengio, Courville 2016, sections 3.9 and 6.2.
 #include <concepts>
 #include <functional>
 
@@ -96,7 +97,8 @@ struct Poisson {
 
 // p(y) = sum_k softmax(weights)_k N(y; means_k, (L_k L_k^T)^-1), where L_k, the Cholesky factor of component
 // k's precision, has the diagonal exp(-log_scales_k), and `strict` below it. By log-sum-exp: an outlier that
-// every component deems impossible has a finite loss and gradient. Bishop 1994, Mixture density networks.
+// every component deems impossible has a finite loss and gradient, as long as its squared distance in scales
+// is finite in the element type (1e18 scales in f32). Bishop 1994, Mixture density networks.
 struct GaussianMixture {
   enum class Covariance : uint8_t { spherical, diagonal, full };
 
@@ -112,6 +114,10 @@ struct GaussianMixture {
   GaussianMixture(Value z, int64_t components, int64_t dims, Covariance covariance,
                   std::source_location at = std::source_location::current());
   static int64_t width(int64_t components, int64_t dims, Covariance covariance);
+  // Covariances that are known: k matrices [d, d], row by row, for means [..., k, d]. Error, which names
+  // component, row and value, unless each is symmetric and positive definite.
+  static GaussianMixture with_covariances(Value weights, Value means, const std::vector<double>& covariances,
+                                          std::source_location at = std::source_location::current());
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
   Value mean(std::source_location at = std::source_location::current()) const;

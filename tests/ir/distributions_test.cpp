@@ -152,6 +152,51 @@ TEST_CASE("a mixture of many components in 16 dimensions is what its covariance 
   CHECK(log_p == doctest::Approx(std::log(p)).epsilon(1e-12));
 }
 
+TEST_CASE("a mixture of known covariances is a Gaussian of its covariance matrix in each component") {
+  Model m;
+  // Covariance [[4, 1, 0.5], [1, 2, -0.3], [0.5, -0.3, 1]] by hand: determinant 5.84, inverse = adjugate
+  // / 5.84.
+  const Row sigma{4, 1, 0.5, 1, 2, -0.3, 0.5, -0.3, 1};
+  const Row adjugate{1.91, -1.15, -1.3, -1.15, 3.75, 1.7, -1.3, 1.7, 7};
+  const Value one = m.input("w", f64, {4, 1}, {0, 1, 2, 3}), means = reshape(m.z, {4, 1, 3});
+  double expected = 0;
+  for (size_t row = 0; row < 4; ++row) {
+    double form = 0;
+    for (size_t i = 0; i < 3; ++i)
+      for (size_t j = 0; j < 3; ++j)
+        form += (outcomes[3 * row + i] - scores[3 * row + i]) * adjugate[3 * i + j] / 5.84 *
+                (outcomes[3 * row + j] - scores[3 * row + j]);
+    expected += (form + std::log(5.84) + 3 * std::log(2 * M_PI)) / 2 / 4;
+  }
+  agrees(m.one(nll(GaussianMixture::with_covariances(one, means, sigma), m.outcome())), expected);
+
+  // Two components of unit covariance and of 4 are the spherical mixture of scales 1 and 2.
+  const Value two = m.input("w2", f64, {4, 2}, {0, 1, 2, 0, 1, 1, 0, 3}), twice = concat({means, -means}, 1);
+  const Value log_scales = broadcast_to(
+      reshape(constant(m.g.body(), Literal::of({f64, {2}}, Row{0, std::log(2.0)})), {2, 1}), {4, 2, 1});
+  const Row diagonal{1, 0, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 0, 4, 0, 0, 0, 4};
+  agrees(m.one(nll(GaussianMixture::with_covariances(two, twice, diagonal), m.outcome())),
+         m.one(nll(GaussianMixture(two, twice, log_scales), m.outcome())));
+
+  const auto error = [&](Row covariances) -> std::string {
+    try {
+      GaussianMixture::with_covariances(one, means, covariances);
+    } catch (const Error& e) {
+      return std::string(e.what()).substr(std::string(e.what()).find(": ") + 2);
+    }
+    return "none";
+  };
+  CHECK(error({4, 1, 0, 1, 0, 0, 0, 0, 1}) ==
+        "mixture: covariance[0,1,1] is 0, which leaves 0 given the rows below; a covariance is positive "
+        "definite");
+  CHECK(error({1, 2, 0, 2, 1, 0, 0, 0, 1}) ==
+        "mixture: covariance[0,0,0] is 1, which leaves -3 given the rows below; a covariance is positive "
+        "definite");
+  CHECK(error({1, 2, 0, 0, 9, 0, 0, 0, 1}) ==
+        "mixture: covariance[0,0,1] is 2 and [0,1,0] is 0; a covariance is symmetric");
+  CHECK(error({1, 0, 0, 1}) == "mixture: the covariances are 4 numbers; 1 components of 3 dimensions have 9");
+}
+
 TEST_CASE("means and modes") {
   Model m;
   CHECK(m.all(Categorical(m.z).mode()) == Row{2, 0, 0, 0});
@@ -223,7 +268,8 @@ TEST_CASE("nll takes the user's own log-probability") {
 
 TEST_CASE("parameters and outcomes that do not go together are named with the user's line") {
   Model m;
-  const Value y = m.outcome(), label = m.labels(), vector = m.g.input("v", f64, {m.g.size("n", 4)});
+  const Value y = m.outcome(), label = m.labels(), vector = m.g.input("v", f64, {m.g.size("n", 4)}),
+              scalar = m.g.input("scalar", f64, {});
   const auto fails = [](auto mistake, const std::string& text,
                         std::source_location at = std::source_location::current()) {
     CHECK_THROWS_WITH_AS(mistake(), (Line(at).str() + ": " + text).c_str(), Error);
@@ -234,6 +280,9 @@ TEST_CASE("parameters and outcomes that do not go together are named with the us
   fails([&] { nll(Bernoulli{vector}, vector); },
         "bernoulli: the logit is f64[n]; it must be f32 or f64 [..., d] with a constant d");
   fails([&] { Gaussian(m.z, -1.0); }, "gaussian: the scale is -1; it must be above 0");
+  fails([&] { Gaussian(m.z, INFINITY); }, "gaussian: the scale is inf; it must be above 0 and finite");
+  fails([&] { nll(Categorical(scalar), label, {.smoothing = 0.1}); },
+        "nll: the logits are f64[]; they must be f32 or f64 [..., k] with a constant k");
   fails([&] { Laplace(m.z, 0.0); }, "laplace: the scale is 0; it must be above 0");
   // clang-format off: the mistake stands on the line of its check
   fails([&] { nll(m.z, label, {.smoothing = 1.5}); }, "nll: the smoothing is 1.5; it must be in [0, 1]");
