@@ -55,7 +55,7 @@ bool contains(Support support, double x) {
   switch (support) {
     case Support::unit_interval: return x >= 0 && x <= 1;
     case Support::positive: return x > 0;
-    case Support::count: return x >= 0 && x == std::floor(x);
+    case Support::count: return x >= 0 && x == std::floor(x) && std::isfinite(x);
   }
   return false;
 }

@@ -186,6 +186,7 @@ TEST_CASE("outcomes outside of the support are errors that name row and value, a
   CHECK(error("small counts", "c", Tensor::of<uint8_t>({1, 2}, {0, 2})) ==
         "small counts: input c[0,1] is 2, valid is 0 <= c <= 1");
   CHECK(error("counts", "k", three(0.5f)) == "counts: input k[2,1] is 0.5, valid is k = 0, 1, 2, ...");
+  CHECK(error("counts", "k", three(INFINITY)) == "counts: input k[2,1] is inf, valid is k = 0, 1, 2, ...");
   CHECK(error("probabilities", "p", three(1.5f)) ==
         "probabilities: input p[2,1] is 1.5, valid is 0 <= p <= 1");
   session.run("bits", {{"t", three(0.5f)}});
