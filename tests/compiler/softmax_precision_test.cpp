@@ -54,7 +54,13 @@ TEST_CASE("loss and gradient are within 8 ulp for gaps up to 80") {
       logits.push_back(static_cast<float>(offset - static_cast<int>(below(span))) / 64);
     labels.push_back(static_cast<uint8_t>(below(classes)));
   }
+  for (int gap = 0; gap <= 80; ++gap)  // one class above all others; the label is that class, and another
+    for (uint8_t label : {3, 4}) {
+      for (int j = 0; j < classes; ++j) logits.push_back(j == 3 ? static_cast<float>(gap) : 0);
+      labels.push_back(label);
+    }
   Result result = run(logits, labels);
+  for (float loss : result.loss) CHECK(loss > 0);  // the minimum of a cross-entropy is never reached
   double worst_loss = 0, worst_slope = 0;
   for (size_t row = 0; row < labels.size(); ++row) {
     const float* z = &logits[row * classes];
