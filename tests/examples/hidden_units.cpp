@@ -1,5 +1,5 @@
 // One network on digits with each kind of hidden unit: test accuracy, time of a training step, and the share
-// of dead units, which no test example moves.
+// of dead units, which no example of a test batch moves.
 #include <chrono>
 
 #include "example.h"
