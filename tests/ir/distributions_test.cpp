@@ -238,7 +238,7 @@ TEST_CASE("samples have the mean and the spread of their distribution, and chang
   };
   has(Gaussian(z, s).sample(g), {0.3, -1.2, 2}, {std::exp(-2.0), std::exp(1.0), 1});
   has(Laplace(z, s).sample(g), {0.3, -1.2, 2}, {2 * std::exp(-2.0), 2 * std::exp(1.0), 2});
-  has(Poisson{z}.sample(g), {std::exp(0.3), std::exp(-1.2), std::exp(2.0)},
+  has(Poisson{z}.sample(g, 30), {std::exp(0.3), std::exp(-1.2), std::exp(2.0)},
       {std::exp(0.3), std::exp(-1.2), std::exp(2.0)});
   const auto bit = [](double x) { return 1 / (1 + std::exp(-x)); };
   has(Bernoulli{z}.sample(g), {bit(0.3), bit(-1.2), bit(2)},
