@@ -17,7 +17,7 @@ struct Target {
   int64_t register_bytes = 16;
   int64_t l1_bytes = 48 << 10, l2_bytes = 1 << 20;
   int64_t threads = 1;           // CPUs this process may use
-  double grain = 4e3;            // nanoseconds of work for which one more thread pays
+  double grain = 12e3;           // nanoseconds of work for which one more thread pays, on CPUs that may share a core
   std::string note;              // "this machine has no AVX-512", empty if nothing is missing
 
   // This machine, or a lesser ISA of it when `at_most` says so. Error if the machine lacks SSE2.
