@@ -136,7 +136,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   if (source.body().entries.empty()) throw Error("compile: the graph has no entry; add one with entry(name, outputs)");
   Stopwatch watch;
   Inspection inspection = Inspection::from_environment();
-  Target target = Target::host(options.isa);
+  const Target target = options.target ? options.target->checked() : Target::host(options.isa);
 
   Graph graph = add_init(source);
   inspection.stage(2, "graph", "ir", [&] { return print(graph); });
@@ -147,9 +147,10 @@ Program compile(const Graph& source, const CompileOptions& options) {
   std::vector<KernelList> lists;
   std::vector<Literal> constants;
   for (const Entry& entry : body.entries) {
-    KernelList list = group(graph, entry);
-    tile(list, target);
-    place(list);
+    KernelList list;
+    inspection.run("group", list, [&] { list = group(graph, entry); });
+    inspection.run("tile", list, [&] { tile(list, target); });
+    inspection.run("place", list, [&] { place(list); });
     merge_constants(list, constants);
     inspection.stage(3, entry.name, "kernels", [&] { return str(list); });
     lists.push_back(std::move(list));

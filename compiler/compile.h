@@ -1,5 +1,7 @@
 #pragma once
 // The only door of the compiler: a Graph goes in, a Program comes out.
+#include <optional>
+
 #include "compiler/kernel/target.h"
 #include "ir/graph.h"
 #include "runtime/program.h"
@@ -8,6 +10,9 @@ namespace tenon {
 
 struct CompileOptions {
   Isa isa = Isa::avx512;      // at most; lowered to what the machine has
+  // The machine to compile for, instead of this one: other caches, another number of CPUs, so that the choices of the
+  // cost models can be repeated elsewhere. No choice changes a bit. An ISA that this machine lacks is an Error.
+  std::optional<Target> target = {};
   bool listings = true;       // keep graph and kernel listings (llvm and assembly are made by `native_listings`)
   bool native_listings = false;
   // A folder that keeps compiled code, so that a program that was compiled before, by this Tenon for this machine's

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "compiler/kernel/verify.h"
 #include "ir/text.h"
 #include "ir/verify.h"
 
@@ -46,7 +47,9 @@ Inspection Inspection::from_environment() {
   return inspection;
 }
 
-bool Inspection::skips(std::string_view pass) const { return std::find(skip.begin(), skip.end(), pass) != skip.end(); }
+bool Inspection::skips(std::string_view pass) const {
+  return std::find(skip.begin(), skip.end(), pass) != skip.end();
+}
 
 void Inspection::report(std::string_view line) const {
   if (level >= 1) fmt::print(stderr, "tenon: {}\n", line);
@@ -74,11 +77,30 @@ Graph Inspection::run(const GraphPass& pass, Graph graph) {
     if (changed) stage(2, pass.name, "ir", [&] { return print(result); });
     return result;
   } catch (const InternalError& error) {
-    std::filesystem::path folder = dump.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(dump);
-    std::filesystem::path path = folder / fmt::format("tenon_before_{}.ir", pass.name);
-    write(path, print(graph));
-    throw InternalError(fmt::format("pass '{}': {}; the graph before it is in {}", pass.name, error.what(), path.string()));
+    broken(pass.name, error, "the graph before it is", fmt::format("tenon_before_{}.ir", pass.name),
+           print(graph));
   }
+}
+
+void Inspection::run(std::string_view pass, KernelList& list, const std::function<void()>& change) {
+  Stopwatch watch;
+  try {
+    change();
+    verify(list);
+  } catch (const InternalError& error) {
+    broken(pass, error, "the kernels are", fmt::format("tenon_{}_{}.kernels", pass, list.entry), str(list));
+  }
+  report(fmt::format("{:<14} {:>5} kernels of '{}' {:>8.2f} ms", pass, list.kernels.size(), list.entry,
+                     watch.ms()));
+}
+
+void Inspection::broken(std::string_view pass, const InternalError& error, std::string_view what,
+                        std::string_view file, const std::string& text) const {
+  const std::filesystem::path folder =
+      dump.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(dump);
+  const std::filesystem::path path = folder / file;
+  write(path, text);
+  throw InternalError(fmt::format("pass '{}': {}; {} in {}", pass, error.what(), what, path.string()));
 }
 
 }  // namespace tenon

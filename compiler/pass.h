@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "compiler/kernel/kernel.h"
 #include "ir/graph.h"
 
 namespace tenon {
@@ -47,8 +48,13 @@ struct Inspection {
   // Runs a pass: verified after, dumped; an InternalError inside is thrown again with the pass's name and the file that
   // holds the graph before it.
   Graph run(const GraphPass& pass, Graph graph);
+  // The same for a pass that makes or changes the kernels of an entry.
+  void run(std::string_view pass, KernelList& list, const std::function<void()>& change);
 
  private:
+  // Throws the error again with the pass and the file of this name, in which it leaves the text.
+  [[noreturn]] void broken(std::string_view pass, const InternalError& error, std::string_view what,
+                           std::string_view file, const std::string& text) const;
   int written_ = 0;  // files so far, for their numbers
 };
 

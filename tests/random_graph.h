@@ -1,6 +1,7 @@
 #pragma once
-// Random programs: a seed gives a graph of inputs, parameters and a few dozen operations over small shapes, with
-// gradients and updates, in which every value stays of moderate size. The same seed is the same graph on every machine.
+// Random programs: a seed gives a graph of inputs, parameters and a few dozen operations over small shapes,
+// with gradients and updates, in which every value stays of moderate size. The same seed is the same graph on
+// every machine.
 #include <tenon/tenon.h>
 
 #include <cstdint>
@@ -19,7 +20,9 @@ struct Dice {
   }
   int64_t below(int64_t n) { return static_cast<int64_t>(bits() % static_cast<uint64_t>(n)); }
   bool coin() { return bits() & 1; }
-  double real(double low, double high) { return low + (high - low) * static_cast<double>(bits() >> 11) * 0x1p-53; }
+  double real(double low, double high) {
+    return low + (high - low) * static_cast<double>(bits() >> 11) * 0x1p-53;
+  }
 };
 
 struct RandomGraph {
@@ -27,7 +30,41 @@ struct RandomGraph {
   int64_t n;  // a size to run it with, at most the maximum
 };
 
-// Entries "forward" (outputs y0, y1, ...) and, if the loss reaches a parameter, "train" (output loss; sgd updates).
+// Entries "forward" (outputs y0, y1, ... and, of integers and truth values, z0, z1, ...) and "train" (output
+// loss; the updates of an optimiser, and states whose updates read one another).
 RandomGraph random_graph(uint64_t seed);
+
+// ---- what the steps of a program draw from (random_steps.cpp) ----
+
+inline constexpr int64_t most_elements = 6000;  // of a value, at the largest maximum
+inline constexpr int64_t largest_maximum = 40;
+
+struct Pool {
+  Dice dice;
+  Graph graph{};
+  std::optional<Extent> n = {};
+  DType real = f32;
+  bool empty = false;              // extents of 0 occur
+  std::vector<Value> values = {};  // of the float type
+  std::vector<Value> parameters = {};
+  std::vector<Value> indices = {};  // integers from 0 to 255
+  std::vector<Value> whole = {};    // integers and truth values
+
+  int64_t extent();
+  Value any() { return one_of(values); }
+  Value recent();  // mostly the last ones, so that graphs grow deep
+  Value one_of(const std::vector<Value>& from) {
+    return from[static_cast<size_t>(dice.below(static_cast<int64_t>(from.size())))];
+  }
+  void keep(Value value);
+  void keep_whole(Value value);
+  Value parameter(Shape shape, double scale = 1);
+  Value like(Value x);  // of the same shape
+  Value positive(Value x) { return abs(x) + 0.5; }
+  bool small(Value x) const { return x.type().elements().at(largest_maximum) <= most_elements; }
+};
+
+// Adds a value or two to the pool.
+void add_step(Pool& pool);
 
 }  // namespace tenon::testing

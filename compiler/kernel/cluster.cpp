@@ -147,6 +147,8 @@ class Clusters {
     for (size_t i : members) {
       const Item& item = items_.list[i];
       if (&item != root && (!item.map() || item.type.shape != root->type.shape)) return false;
+      // The epilogue begins when the sum is done: what the sum reads is made elsewhere.
+      if (std::binary_search(root->needs.begin(), root->needs.end(), i)) return false;
     }
     return reads_members_at(items_, members, -1);
   }

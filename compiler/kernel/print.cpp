@@ -8,7 +8,11 @@ class Printer {
  public:
   explicit Printer(const KernelList& list) : list_(list) {}
 
-  std::string name(int64_t buffer) const { return list_.buffers[static_cast<size_t>(buffer)].name; }
+  std::string name(int64_t buffer) const {
+    // A list that is broken is printed all the same.
+    if (buffer < 0 || buffer >= static_cast<int64_t>(list_.buffers.size())) return fmt::format("?{}", buffer);
+    return list_.buffers[static_cast<size_t>(buffer)].name;
+  }
   std::string text(const Scalar& x) const {
     return str(x, [&](int64_t buffer) { return name(buffer); });
   }

@@ -22,8 +22,10 @@ struct Target {
 
   // This machine, or a lesser ISA of it when `at_most` says so. Error if the machine lacks SSE2.
   static Target host(Isa at_most = Isa::avx512);
-  // The same for a machine whose best is `found`.
+  // A machine whose best is `found`, with middling caches and one CPU; the fields may be set to those of any machine.
   static Target of(Isa found, Isa at_most);
+  // This target, if there can be such a machine and this one runs its code; else an Error that says why not.
+  const Target& checked() const;
   std::string str() const;
 };
 

@@ -8,8 +8,10 @@
 #include "ir/evaluate.h"
 #include "ir/op.h"
 #include "ir/ops.h"
+#include "tests/message.h"
 
 using namespace tenon;
+using test::message;
 
 namespace {
 
@@ -26,16 +28,6 @@ std::vector<double> values(Value value, const Bindings& bindings, int64_t n = 1)
   std::vector<double> list;
   for (int64_t i = 0; i < result.elements(); ++i) list.push_back(result.at(i));
   return list;
-}
-
-template <typename Call>
-std::string message(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 std::string line_name(int line) { return fmt::format("differentiate_test.cpp:{}", line); }

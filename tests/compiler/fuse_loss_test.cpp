@@ -12,8 +12,10 @@
 #include "ir/evaluate.h"
 #include "ir/op.h"
 #include "ir/ops.h"
+#include "tests/message.h"
 
 using namespace tenon;
+using test::message;
 
 namespace {
 
@@ -205,16 +207,6 @@ std::string receipts(const Graph& graph) {
   for (const Receipt& receipt : graph.body().receipts)
     if (receipt.pass == "fuse_loss") text += receipt.text + "\n";
   return text;
-}
-
-template <typename Call>
-std::string message(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "compiler/kernel/group.h"
+#include "tests/message.h"
 #include "tests/runtime/folder.h"
 
 using namespace tenon;
@@ -144,6 +146,20 @@ TEST_CASE("a broken invariant names the pass and the file that holds the graph b
   const std::string path = (folder / "tenon_before_broken.ir").string();
   CHECK(thrown == "pass 'broken': x.cpp:1: broken invariant: y; the graph before it is in " + path);
   CHECK(parse(contents(path)) == graph);
+}
+
+TEST_CASE("kernels that break a promise name the pass, both sides and the file that holds them") {
+  const Folder folder;
+  Inspection inspection;
+  inspection.dump = folder.path().string();
+  const Graph graph = small();
+  KernelList list = group(graph, *graph.body().entry("f"));
+  const std::string thrown = message<InternalError>([&] {
+    inspection.run("tile", list, [&] { list.kernels[0].body[0].buffer = list.kernels[0].contraction->a->integer; });
+  });
+  const std::string path = (folder / "tenon_tile_f.kernels").string();
+  CHECK(thrown == "pass 'tile': k1: its sum reads 'x' while its statement 1 writes it; the kernels are in " + path);
+  CHECK(contents(path) == str(list));
 }
 
 TEST_CASE("the list of passes keeps the orders it states") {

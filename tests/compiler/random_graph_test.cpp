@@ -32,7 +32,9 @@ Tensor random_tensor(Dice& dice, const Type& type, int64_t n, bool at_end) {
   auto integer = [&] { return dice.below(256); };
   if (type.dtype == f32) fill(float{}, real);
   else if (type.dtype == f64) fill(double{}, real);
+  else if (type.dtype == i64) fill(int64_t{}, integer);
   else if (type.dtype == i32) fill(int32_t{}, integer);
+  else if (type.dtype == boolean) fill(bool{}, [&] { return dice.coin(); });
   else fill(uint8_t{}, integer);
   return tensor;
 }
@@ -68,7 +70,9 @@ void check_seed(int64_t seed, Count& count) {
   Body& body = random.graph.body();
   int64_t isa = environment("TENON_RANDOM_ISA", -1);  // 0: sse2, 1: avx2, 2: avx512; else by the seed
   int64_t level = isa >= 0 ? isa : seed % 10 == 3 ? 0 : seed % 10 == 7 ? 1 : 2;
-  Program program = compile(random.graph, {.isa = static_cast<Isa>(level), .listings = false});
+  Target target = Target::host(static_cast<Isa>(level));
+  target.threads = 3, target.grain = 100;  // three on any machine, and work for them in small kernels
+  Program program = compile(random.graph, {.target = target, .listings = false});
   std::vector<std::unique_ptr<Session>> sessions;
   for (int threads = 1; threads <= 3; ++threads) {
     sessions.push_back(std::make_unique<Session>(program, SessionOptions{.threads = threads, .guarded = true}));

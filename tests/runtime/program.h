@@ -3,10 +3,8 @@
 //   train:    x u8[n,3], label u8[n], rate f32[] -> loss f32[], y f32[n];  W -= rate * sum of x, step += 1
 //   init:     W = seed + [0, 1, 2]
 //   gather:   index i32[n] -> rows f32[n]; the index is checked by the entry itself, as a computed one is
-#include <functional>
-#include <string>
-
 #include "runtime/session.h"
+#include "tests/message.h"
 
 namespace tenon::test {
 
@@ -92,16 +90,6 @@ inline Program linear_program(int64_t maximum = 64, int64_t threads = 1) {
   gather.function = gather_entry;
   p.entries = {init, train, gather};
   return p;
-}
-
-// The message of the Error that `action` throws; "no error" if it throws none.
-inline std::string message(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace tenon::test
