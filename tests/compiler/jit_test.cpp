@@ -26,7 +26,7 @@ TEST_CASE("an entry may have the name of another's kernel or of a library's func
     Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
     NativeCode one{code.handle, {code.entries[e]}};
     run(lists[e], one, 1, 1, true, memory);
-    CHECK(load(memory.bytes[1].data(), f32, 99).real == 6.0 + static_cast<double>(e));
+    CHECK(load_number(memory.bytes[1].data(), f32, 99).real == 6.0 + static_cast<double>(e));
   }
 }
 
@@ -39,7 +39,7 @@ TEST_CASE("several entries of several modules") {
     Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
     NativeCode one{code.handle, {code.entries[e]}};
     run(lists[e], one, 1, 1, true, memory);
-    CHECK(load(memory.bytes[1].data(), f32, 99).real == (e == 0 ? 6 : e == 1 ? 27 : 5));
+    CHECK(load_number(memory.bytes[1].data(), f32, 99).real == (e == 0 ? 6 : e == 1 ? 27 : 5));
   }
 }
 
@@ -61,6 +61,6 @@ TEST_CASE("the code lives as long as its handle") {
   KernelList list = adds("train", 1, 1);
   Memory memory = fill(list, 1, [](BufferId, int64_t) { return 5.0; });
   run(list, code, 1, 1, true, memory);
-  CHECK(load(memory.bytes[1].data(), f32, 0).real == 6);
+  CHECK(load_number(memory.bytes[1].data(), f32, 0).real == 6);
   CHECK(handle.use_count() == 1);
 }

@@ -2,10 +2,12 @@
 // placed kernels, run as the loop language says, give what the evaluator gives.
 #include <doctest/doctest.h>
 
+#include "compiler/kernel/interpret.h"
 #include "compiler/kernel/place.h"
 #include "compiler/kernel/tile.h"
+#include "compiler/kernel/verify.h"
+#include "ir/evaluate.h"
 #include "tests/compiler/kernels.h"
-#include "tests/compiler/run_kernels.h"
 
 using namespace tenon;
 
@@ -124,20 +126,20 @@ class RandomEntry {
   Value labels_;
 };
 
-void agree(const ReferenceArray& expected, const std::vector<double>& actual) {
-  REQUIRE(static_cast<int64_t>(actual.size()) >= expected.elements());
-  std::vector<double> numbers(actual.begin(), actual.begin() + expected.elements());
-  for (int64_t i = 0; i < expected.elements(); ++i) {
-    if (std::isinf(expected.bound_at(i))) continue;
-    double difference = std::abs(expected.at(i) - numbers[static_cast<size_t>(i)]);
-    bool same = difference <= expected.bound_at(i) + 1e-9 || numbers[static_cast<size_t>(i)] == expected.at(i);
-    REQUIRE_MESSAGE(same, "element ", i, ": ", numbers[static_cast<size_t>(i)], " is not ", expected.at(i));
-  }
+// The memory of a run, as the bindings say.
+KernelMemory memory(const KernelList& list, const Body& body, const Bindings& bindings) {
+  KernelMemory result;
+  auto bytes = [&](NodeId id) {
+    return *bindings.at(body.node(id).attributes.get<std::string>("name")).literal().bytes;
+  };
+  for (NodeId id : list.inputs) result.inputs.push_back(bytes(id));
+  for (const State& state : body.states) result.states.push_back(bytes(state.node));
+  return result;
 }
 
 }  // namespace
 
-TEST_CASE("kernels compute what the graph means") {
+TEST_CASE("kernels compute what the graph means, in whatever order threads may run them") {
   for (uint64_t seed = 1; seed <= 1500; ++seed) {
     CAPTURE(seed);
     RandomEntry random(seed);
@@ -148,14 +150,22 @@ TEST_CASE("kernels compute what the graph means") {
     tile(list, target);
     place(list);
     CAPTURE(str(list));
+    verify(list);
     CHECK(list.arena_bytes >= list.lower_bound);
-    Bindings bindings = random.bindings();
-    EntryResult expected = evaluate_entry(body, "entry", bindings, random.n);
-    KernelRunner runner(list, body, bindings, random.n);
-    REQUIRE(runner.run());
-    for (size_t slot = 0; slot < list.outputs.size(); ++slot)
-      agree(expected.outputs.at(list.outputs[slot]), runner.output(slot));
-    for (size_t slot = 0; slot < list.states.size(); ++slot)
-      agree(expected.states.at(list.states[slot]), runner.state(slot));
+    const Bindings bindings = random.bindings();
+    const EntryResult expected = evaluate_entry(body, "entry", bindings, random.n);
+    KernelMemory forwards = memory(list, body, bindings), adverse = forwards;
+    REQUIRE(interpret(list, forwards, random.n).check == -1);
+    REQUIRE(interpret(list, adverse, random.n, RunOrder::adverse).check == -1);
+    CHECK(adverse.outputs == forwards.outputs);
+    CHECK(adverse.states == forwards.states);
+    for (size_t slot = 0; slot < list.outputs.size(); ++slot) {
+      const Comparison comparison = compare(expected.outputs.at(list.outputs[slot]), forwards.outputs[slot]);
+      CHECK_MESSAGE(comparison.agree(), list.outputs[slot] << ": " << comparison.str());
+    }
+    for (size_t slot = 0; slot < list.states.size(); ++slot) {
+      const Comparison comparison = compare(expected.states.at(list.states[slot]), forwards.states[slot]);
+      CHECK_MESSAGE(comparison.agree(), list.states[slot] << ": " << comparison.str());
+    }
   }
 }
