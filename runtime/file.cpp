@@ -5,9 +5,10 @@
 #include <zlib.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstring>
 #include <fstream>
+
+#include "runtime/temporary.h"
 
 namespace tenon {
 
@@ -26,18 +27,6 @@ void refuse_folder(const std::filesystem::path& path, std::string_view what) {
   if (std::filesystem::is_directory(path, ignored))
     throw Error(fmt::format("{}: {}: it is a folder", path.string(), what));
 }
-
-// An open descriptor and the temporary's name, undone unless the file took its place.
-struct Temporary {
-  std::filesystem::path path;
-  int descriptor = -1;
-  bool renamed = false;
-
-  ~Temporary() {
-    if (descriptor >= 0) close(descriptor);
-    if (descriptor >= 0 && !renamed) unlink(path.c_str());
-  }
-};
 }  // namespace
 
 InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
@@ -119,33 +108,22 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 }
 
 void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts) {
-  static std::atomic<int> count = 0;
   if (access(path.c_str(), F_OK) == 0 && access(path.c_str(), W_OK) != 0)
     fail_errno(path, "cannot be written");
   refuse_folder(path, "cannot be written");
-  Temporary temporary{.path = path};
-  temporary.path += fmt::format(".{}-{}.tmp", getpid(), count++);
-  temporary.descriptor = open(temporary.path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (temporary.descriptor < 0) fail_errno(path, "cannot be written");
+  remove_leftovers(path);  // first: on a full disk they may be what fills it
+  Temporary temporary(path);
+  if (temporary.descriptor() < 0) fail_errno(path, "cannot be written");
   for (std::span<const std::byte> part : parts)
     while (!part.empty()) {
-      const ssize_t done = write(temporary.descriptor, part.data(), std::min<size_t>(part.size(), 1 << 30));
+      const ssize_t done = write(temporary.descriptor(), part.data(), std::min<size_t>(part.size(), 1 << 30));
       if (done < 0 && errno == EINTR) continue;
       if (done < 0) fail_errno(path, "cannot be written");
       part = part.subspan(static_cast<size_t>(done));
     }
-  if (fsync(temporary.descriptor) != 0) fail_errno(path, "cannot be written");
-  if (rename(temporary.path.c_str(), path.c_str()) != 0) fail_errno(path, "cannot be written");
-  temporary.renamed = true;
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const int descriptor = open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;  // a folder that may be written but not read: its own sync is all that is lost
-  const bool synced =
-      fsync(descriptor) == 0 || errno == EINVAL;  // EINVAL: the file system knows no such thing
-  const int error = errno;
-  close(descriptor);
-  errno = error;
-  if (!synced) fail_errno(path, "was written, but its folder was not synced");
+  if (fsync(temporary.descriptor()) != 0) fail_errno(path, "cannot be written");
+  if (!temporary.rename_to(path)) fail_errno(path, "cannot be written");
+  if (!sync_folder(path)) fail_errno(path, "was written, but its folder was not synced");
 }
 
 }  // namespace tenon

@@ -45,8 +45,8 @@ class InputFile {
 std::vector<std::byte> read_file(const std::filesystem::path& path);
 
 // The parts, one after the other, become the file: written to a temporary beside it, synced, renamed over it,
-// and the folder synced. Error if the folder or an existing file is not writable; the old file is then
-// intact.
+// and the folder synced. Temporaries that killed saves of the same path left behind are removed. Error if the
+// folder or an existing file is not writable; the old file is then intact.
 void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts);
 
 }  // namespace tenon

@@ -2,21 +2,7 @@
 #include <doctest/doctest.h>
 #include <tenon/tenon.h>
 
-#include <atomic>
-#include <cstdlib>
-#include <new>
-
-namespace {
-std::atomic<int64_t> allocations = 0;
-}
-
-void* operator new(size_t bytes) {
-  ++allocations;
-  if (void* memory = std::malloc(bytes)) return memory;
-  throw std::bad_alloc();
-}
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#include "tests/system.h"
 
 using namespace tenon;
 
@@ -36,9 +22,9 @@ TEST_CASE("a step allocates nothing, also for another batch size and another rat
     for (int i = 0; i < 6; ++i) {
       step.bind("x", i % 2 ? part : whole).bind("label", i % 2 ? few : labels).bind("rate", 0.01 * i);
       step.run();
-      if (i == 0) bound = allocations;
+      if (i == 0) bound = test::seen.allocations;
     }
     CHECK(bound > 0);
-    CHECK(allocations == bound);
+    CHECK(test::seen.allocations == bound);
   }
 }
