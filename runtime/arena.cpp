@@ -1,12 +1,13 @@
 #include "runtime/arena.h"
 
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <utility>
-
-#include "ir/check.h"
 
 namespace tenon {
 
@@ -21,6 +22,23 @@ int64_t rounded(int64_t bytes, int64_t unit) {
 }
 }  // namespace
 
+int64_t memory_bytes(const std::filesystem::path& limits) {
+  struct sysinfo info;
+  if (sysinfo(&info) != 0) return INT64_MAX;
+  uint64_t ram = info.totalram * uint64_t{info.mem_unit};
+  for (const char* name : {"memory.max", "memory/memory.limit_in_bytes"}) {  // of cgroups 2 and 1
+    uint64_t limit = 0;
+    if (std::ifstream(limits / name) >> limit) ram = std::min(ram, limit);  // "max" is no number
+  }
+  return static_cast<int64_t>(ram + info.totalswap * uint64_t{info.mem_unit});
+}
+
+void require_memory(int64_t bytes, std::string_view what) {
+  if (const int64_t most = memory_bytes(); bytes > most)
+    throw OutOfMemory(
+        fmt::format("{} bytes of memory for {}, where at most {} can be had", bytes, what, most));
+}
+
 int64_t aligned(int64_t bytes) { return rounded(bytes, alignment); }
 
 Arena::Arena(int64_t bytes, bool guarded) : bytes_(aligned(bytes)) {
@@ -33,7 +51,7 @@ Arena::Arena(int64_t bytes, bool guarded) : bytes_(aligned(bytes)) {
   void* mapping =
       mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED)
-    throw Error(fmt::format("memory: the system does not give {} bytes: {}", bytes_, std::strerror(errno)));
+    throw OutOfMemory(fmt::format("{} bytes of memory cannot be had: {}", bytes_, std::strerror(errno)));
   mapping_ = static_cast<std::byte*>(mapping);
   data_ = mapping_;
   if (guarded) {

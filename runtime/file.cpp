@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <fstream>
 
 #include "runtime/temporary.h"
 
@@ -84,27 +83,39 @@ void InputFile::expect_end() {
     throw Error(fmt::format("{}: trailing bytes: the data ends at byte {}", name_, end));
 }
 
-std::vector<std::byte> InputFile::rest() {
-  std::vector<std::byte> bytes;
-  for (;;) {
-    const size_t size = bytes.size();
-    bytes.resize(size + static_cast<size_t>(chunk));
-    const int64_t got = read(bytes.data() + size, chunk);
-    bytes.resize(size + static_cast<size_t>(got));
-    if (got < chunk) return bytes;
+RawFile::RawFile(const std::filesystem::path& path) : path_(path) {
+  refuse_folder(path, "cannot be read");
+  descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor_ < 0) fail_errno(path, "cannot be read");
+  size_ = lseek(descriptor_, 0, SEEK_END);
+  if (size_ >= 0 && lseek(descriptor_, 0, SEEK_SET) == 0) return;
+  const int error = errno;
+  close(descriptor_);
+  errno = error;
+  fail_errno(path, "cannot be read");
+}
+
+RawFile::~RawFile() { close(descriptor_); }
+
+void RawFile::read(std::byte* to, int64_t bytes) {
+  while (bytes > 0) {
+    const ssize_t got = ::read(descriptor_, to, static_cast<size_t>(std::min<int64_t>(bytes, 1 << 30)));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail_errno(path_, "cannot be read");
+    if (got == 0) throw Error(fmt::format("{}: cannot be read: it became shorter meanwhile", path_.string()));
+    to += got;
+    bytes -= got;
   }
 }
 
 std::vector<std::byte> read_file(const std::filesystem::path& path) {
-  refuse_folder(path, "cannot be read");
-  errno = 0;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::streamoff size = file.tellg();
-  if (!file || size < 0) fail_errno(path, "cannot be read");
-  std::vector<std::byte> bytes(static_cast<size_t>(size));
-  file.seekg(0);
-  if (!file.read(reinterpret_cast<char*>(bytes.data()), size)) fail_errno(path, "cannot be read");
-  return bytes;
+  return reading(path, [&] {
+    RawFile file(path);
+    require_memory(file.size(), "all of the file");
+    std::vector<std::byte> bytes(static_cast<size_t>(file.size()));
+    file.read(bytes.data(), file.size());
+    return bytes;
+  });
 }
 
 void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts) {

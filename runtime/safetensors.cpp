@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
+#include <functional>
 #include <set>
+#include <utility>
 
 #include "runtime/file.h"
 
@@ -196,53 +197,89 @@ const Tensor* SafeTensors::find(std::string_view name) const {
   return nullptr;
 }
 
-SafeTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
-  auto stop = [&](int64_t at, std::string_view what) {
-    throw Error(fmt::format("{}: bad safetensors file at byte {}: {}", name, at, what));
-  };
-  const auto size = static_cast<int64_t>(bytes.size());
-  if (size < size_bytes) stop(size, "truncated: the size of the header is missing");
-  uint64_t header = 0;
-  for (int i = 7; i >= 0; --i)
-    header = header << 8 | std::to_integer<uint64_t>(bytes[static_cast<size_t>(i)]);
-  if (header > largest_header || static_cast<int64_t>(header) > size - size_bytes)
-    stop(0, fmt::format("the header has {} bytes, but the file {} and the limit is {}", header,
-                        size - size_bytes, largest_header));
-  SafeTensors file;
-  std::vector<Range> ranges;
-  Header({reinterpret_cast<const char*>(bytes.data()) + size_bytes, header}, name)
-      .parse(file.metadata, ranges);
-  std::stable_sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
-    return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-  });
-  const int64_t data = size_bytes + static_cast<int64_t>(header);
-  int64_t end = 0;
-  for (const Range& range : ranges) {
-    if (range.begin != end)
-      stop(data + std::min(range.begin, end),
-           fmt::format("\"{}\" begins at {} of the data, {} {}", range.name, range.begin,
-                       range.begin < end ? "overlapping what ends at" : "behind a gap from", end));
-    if (range.end > size - data)
-      stop(size, fmt::format("truncated: \"{}\" ends at {} of the data, which has {} bytes", range.name,
-                             range.end, size - data));
-    end = range.end;
+namespace {
+using Next =
+    std::function<void(std::byte* to, int64_t bytes)>;  // the next bytes of the data, which are there
+
+class Reader {
+ public:
+  Reader(std::string_view name, int64_t size, Next next) : name_(name), size_(size), next_(std::move(next)) {}
+
+  SafeTensors read() {
+    if (size_ < size_bytes) stop(size_, "truncated: the size of the header is missing");
+    std::array<std::byte, size_bytes> begin;
+    next_(begin.data(), size_bytes);
+    uint64_t header = 0;
+    for (size_t i = size_bytes; i-- > 0;) header = header << 8 | std::to_integer<uint64_t>(begin[i]);
+    if (header > largest_header || static_cast<int64_t>(header) > size_ - size_bytes)
+      stop(0, fmt::format("the header has {} bytes, but the file {} and the limit is {}", header,
+                          size_ - size_bytes, largest_header));
+    data_ = size_bytes + static_cast<int64_t>(header);
+    std::string text(header, ' ');
+    next_(reinterpret_cast<std::byte*>(text.data()), data_ - size_bytes);
+    SafeTensors file;
+    std::vector<Range> ranges;
+    Header(text, name_).parse(file.metadata, ranges);
+    tile(ranges);
+    require_memory(size_ - data_, "the tensors");
+    for (const Range& range : ranges) file.tensors.emplace_back(range.name, tensor(range));
+    return file;
   }
-  if (end != size - data) stop(data + end, fmt::format("{} trailing bytes", size - data - end));
-  for (const Range& range : ranges) {
+
+ private:
+  [[noreturn]] void stop(int64_t at, std::string_view what) const {
+    throw Error(fmt::format("{}: bad safetensors file at byte {}: {}", name_, at, what));
+  }
+
+  // Puts the ranges in the order of their bytes, all of which they must cover once.
+  void tile(std::vector<Range>& ranges) const {
+    std::stable_sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
+      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
+    });
+    int64_t end = 0;
+    for (const Range& range : ranges) {
+      if (range.begin != end)
+        stop(data_ + std::min(range.begin, end),
+             fmt::format("\"{}\" begins at {} of the data, {} {}", range.name, range.begin,
+                         range.begin < end ? "overlapping what ends at" : "behind a gap from", end));
+      if (range.end > size_ - data_)
+        stop(size_, fmt::format("truncated: \"{}\" ends at {} of the data, which has {} bytes", range.name,
+                                range.end, size_ - data_));
+      end = range.end;
+    }
+    if (end != size_ - data_) stop(data_ + end, fmt::format("{} trailing bytes", size_ - data_ - end));
+  }
+
+  Tensor tensor(const Range& range) const {
     Tensor tensor(range.dtype, range.extents);
-    const std::byte* from = bytes.data() + data + range.begin;
-    const auto count = static_cast<size_t>(range.end - range.begin);
+    next_(tensor.writable_data(), tensor.byte_count());
     if (range.dtype == boolean)
-      for (size_t i = 0; i < count; ++i)
-        if (from[i] > std::byte{1}) stop(data + range.begin + static_cast<int64_t>(i), "the byte is no BOOL");
-    if (count > 0) std::memcpy(tensor.writable_data(), from, count);
-    file.tensors.emplace_back(range.name, std::move(tensor));
+      for (int64_t i = 0; i < tensor.byte_count(); ++i)
+        if (tensor.data()[i] > std::byte{1}) stop(data_ + range.begin + i, "the byte is no BOOL");
+    return tensor;
   }
-  return file;
+
+  std::string_view name_;
+  int64_t size_;
+  Next next_;
+  int64_t data_ = 0;  // where the header ends
+};
+}  // namespace
+
+SafeTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
+  const std::byte* at = bytes.data();
+  const Next next = [&](std::byte* to, int64_t count) {
+    std::copy_n(std::exchange(at, at + count), count, to);
+  };
+  return Reader(name, static_cast<int64_t>(bytes.size()), next).read();
 }
 
 SafeTensors read_safetensors(const std::filesystem::path& path) {
-  return parse_safetensors(read_file(path), path.string());
+  return reading(path, [&] {
+    RawFile file(path);
+    const std::string name = path.string();
+    return Reader(name, file.size(), [&](std::byte* to, int64_t count) { file.read(to, count); }).read();
+  });
 }
 
 void write_safetensors(const std::filesystem::path& path, const SafeTensors& file) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <optional>
+#include <cstring>
 
 #include "runtime/file.h"
 
@@ -23,15 +23,18 @@ void swap_elements(std::byte* data, int64_t elements, int64_t bytes) {
   for (int64_t i = 0; i < elements; ++i) std::reverse(data + i * bytes, data + (i + 1) * bytes);
 }
 
+// The narrow elements may lie at the end of where the wide ones go: none is overwritten before it is read.
 template <typename From>
-void widen(const std::vector<std::byte>& from, std::span<int32_t> to) {
-  const auto* values = reinterpret_cast<const From*>(from.data());
-  std::copy(values, values + to.size(), to.begin());
+void widen(const std::byte* from, std::span<int32_t> to) {
+  for (int32_t& value : to) {
+    From narrow;
+    std::memcpy(&narrow, from, sizeof narrow);
+    value = narrow;
+    from += sizeof narrow;
+  }
 }
-}  // namespace
 
-Tensor read_idx(const std::filesystem::path& path) {
-  InputFile file(path);
+Tensor read_elements(InputFile& file) {
   std::array<std::byte, 4> head;
   file.read_exactly(head.data(), 4, "the magic number");
   const auto* type = std::find_if(std::begin(types), std::end(types),
@@ -57,19 +60,23 @@ Tensor read_idx(const std::filesystem::path& path) {
   bytes = elements * type->bytes;
   const std::string what = fmt::format("the elements of {}{}", name(type->dtype), str(extents));
   file.expect(bytes, what);
+  require_memory(elements * byte_size(type->dtype), what);
   Tensor tensor(type->dtype, extents);
-  if (byte_size(type->dtype) == type->bytes) {
-    file.read_exactly(tensor.writable_data(), bytes, what);
-    swap_elements(tensor.writable_data(), elements, type->bytes);
-  } else {
-    std::vector<std::byte> narrow(static_cast<size_t>(bytes));
-    file.read_exactly(narrow.data(), bytes, what);
-    swap_elements(narrow.data(), elements, type->bytes);
-    if (type->bytes == 1) widen<int8_t>(narrow, tensor.write<int32_t>());
-    if (type->bytes == 2) widen<int16_t>(narrow, tensor.write<int32_t>());
-  }
+  std::byte* data = tensor.writable_data() + (tensor.byte_count() - bytes);
+  file.read_exactly(data, bytes, what);
+  swap_elements(data, elements, type->bytes);
+  if (type->dtype == i32 && type->bytes == 1) widen<int8_t>(data, tensor.write<int32_t>());
+  if (type->dtype == i32 && type->bytes == 2) widen<int16_t>(data, tensor.write<int32_t>());
   file.expect_end();
   return tensor;
+}
+}  // namespace
+
+Tensor read_idx(const std::filesystem::path& path) {
+  return reading(path, [&] {
+    InputFile file(path);
+    return read_elements(file);
+  });
 }
 
 void write_idx(const std::filesystem::path& path, const Tensor& tensor) {

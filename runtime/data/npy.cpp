@@ -10,6 +10,7 @@ namespace tenon {
 
 namespace {
 constexpr std::string_view magic = "\x93NUMPY";
+constexpr int64_t largest_header = 1 << 20;  // one of the supported types has a hundred bytes or so
 constexpr std::array<std::pair<std::string_view, DType>, 6> descriptions = {
     {{"<f8", f64}, {"<f4", f32}, {"<i8", i64}, {"<i4", i32}, {"|u1", u8}, {"|b1", boolean}}};
 
@@ -107,10 +108,8 @@ class Header {
   std::string_view name_;
   size_t at_ = 0;
 };
-}  // namespace
 
-Tensor read_npy(const std::filesystem::path& path) {
-  InputFile file(path);
+Tensor read_array(InputFile& file) {
   std::array<unsigned char, 8> head;
   file.read_exactly(reinterpret_cast<std::byte*>(head.data()), 8, "the magic number");
   if (std::memcmp(head.data(), magic.data(), magic.size()) != 0 || head[6] < 1 || head[6] > 3 || head[7] != 0)
@@ -120,6 +119,9 @@ Tensor read_npy(const std::filesystem::path& path) {
                     "the size of the header");
   const int64_t bytes = size[0] | int64_t{size[1]} << 8 | int64_t{size[2]} << 16 | int64_t{size[3]} << 24;
   file.expect(bytes, "the header");
+  if (bytes > largest_header)
+    throw Error(fmt::format("{}: bad NPY header at byte 8: it has {} bytes, the limit is {}", file.name(),
+                            bytes, largest_header));
   const int64_t offset = file.offset();
   std::string text(static_cast<size_t>(bytes), ' ');
   file.read_exactly(reinterpret_cast<std::byte*>(text.data()), bytes, "the header");
@@ -132,6 +134,7 @@ Tensor read_npy(const std::filesystem::path& path) {
       throw Error(fmt::format("{}: the extents {} overflow", file.name(), str(extents)));
   const std::string what = fmt::format("the elements of {}{}", name(dtype), str(extents));
   file.expect(count, what);
+  require_memory(count, what);
   Tensor tensor(dtype, extents);
   file.read_exactly(tensor.writable_data(), count, what);
   if (dtype == boolean)
@@ -140,6 +143,14 @@ Tensor read_npy(const std::filesystem::path& path) {
         throw Error(fmt::format("{}: byte {} is no bool", file.name(), file.offset() - count + i));
   file.expect_end();
   return tensor;
+}
+}  // namespace
+
+Tensor read_npy(const std::filesystem::path& path) {
+  return reading(path, [&] {
+    InputFile file(path);
+    return read_array(file);
+  });
 }
 
 void write_npy(const std::filesystem::path& path, const Tensor& tensor) {

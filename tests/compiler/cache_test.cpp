@@ -6,6 +6,7 @@
 #include "compiler/native/cache.h"
 #include "compiler/tenon.h"
 #include "tests/runtime/folder.h"
+#include "tests/system.h"
 
 using namespace tenon;
 using test::Folder;
@@ -130,6 +131,21 @@ TEST_CASE("a file under the name of another key is not read") {
   store_code(folder.path(), "the key", std::vector<std::string>{"an object"});
   std::filesystem::rename(cache_file(folder.path(), "the key"), cache_file(folder.path(), "another"));
   CHECK(!load_code(folder.path(), "another"));
+}
+
+TEST_CASE("a file of 4 TiB is not read, and is written anew") {
+  Folder folder;
+  const std::vector<std::string> parts{"an object"};
+  store_code(folder.path(), "the key", parts);
+  std::filesystem::resize_file(only_file(folder), int64_t{1} << 42);
+  {
+    const test::Setting small(test::machine.memory, int64_t{64 << 20});
+    const test::Setting largest(test::seen.largest, int64_t{0});
+    CHECK(!load_code(folder.path(), "the key"));
+    CHECK(test::seen.largest < 1 << 20);
+  }
+  store_code(folder.path(), "the key", parts);
+  CHECK(load_code(folder.path(), "the key") == parts);
 }
 
 TEST_CASE("a damaged file is written anew") {

@@ -6,6 +6,7 @@
 #include <random>
 
 #include "tests/runtime/folder.h"
+#include "tests/system.h"
 
 using namespace tenon;
 using namespace tenon::test;
@@ -28,6 +29,10 @@ TEST_CASE("a bad table is an error with line and column") {
   CHECK(parse("1,2\n3") == "t.csv:2:1: the row has 1 fields, the first has 2");
   CHECK(parse("1,\"2") == "t.csv:1:3: the quote is never closed");
   CHECK(parse("\"1\"2") == "t.csv:1:4: expected ',' or the end of the line behind a quote");
+  CHECK(parse("1,2\n3,4,x") == "t.csv:2:1: the row has 3 fields, the first has 2");
+  CHECK(parse("1,2\n3,\"4\"\r5") == "t.csv:2:6: expected ',' or the end of the line behind a quote");
+  CHECK(parse("1,2\n3,4\r") == "t.csv:2:3: expected a number, found '4\r'");
+  CHECK(parse(std::string_view("1,2\n\0", 5)) == "t.csv:2:1: a zero byte, which no text has");
   CHECK(parse("") == "t.csv: no rows");
 }
 
@@ -43,6 +48,39 @@ TEST_CASE("mutated tables give numbers or an Error, nothing else") {
       REQUIRE(csv.values.elements() > 0);
     } catch (const Error&) {
     }
+  }
+}
+
+TEST_CASE("a file of any shape is read in at most about twice the memory of its table") {
+  const Folder folder;
+  constexpr int64_t values = 1'100'000;
+  for (int64_t columns : {values, int64_t{1000}, int64_t{1}}) {
+    std::string text;
+    for (int64_t i = 1; i <= values; ++i) text += i % columns == 0 ? "7\n" : "7,";
+    const std::filesystem::path path = put_gzip(folder / "t.csv.gz", text);
+    CHECK(std::filesystem::file_size(path) < 10'000);
+    const int64_t before = seen.live;
+    const Setting peak(seen.peak, before);
+    const Tensor table = read_csv(path).values;
+    CHECK(table.extents() == Extents{values / columns, columns});
+    CHECK(table.at(values - 1) == 7);
+    CHECK(seen.peak - before < 22 * table.byte_count() / 10 + (4 << 20));
+    CHECK(seen.live - before < table.byte_count() + (4 << 20));
+  }
+}
+
+TEST_CASE("where the pieces of a file end makes no difference") {
+  const Folder folder;
+  const std::string row = "1,\"2\",\"3\"\r\n", quote = "\"a\"\"b\r\n\",2,3\r\n";
+  for (size_t before = 0; before < row.size() + quote.size(); ++before) {
+    // The names and a row or so lie across byte 65,536.
+    std::string text = std::string(65536 - before, '\n') + quote + row + row;
+    const Csv csv = read_csv(put(folder / "t.csv", text), {.header = true});
+    REQUIRE(csv.names == std::vector<std::string>{"a\"b\r\n", "2", "3"});
+    REQUIRE(csv.values.same_bits(Tensor::of<double>({2, 3}, {1, 2, 3, 1, 2, 3})));
+    const int64_t line = 65536 - static_cast<int64_t>(before) + 5;
+    REQUIRE(message(folder, [&] { read_csv(put(folder / "t.csv", text + "1,2,x"), {.header = true}); }) ==
+            fmt::format("t.csv:{}:5: expected a number, found 'x'", line));
   }
 }
 
