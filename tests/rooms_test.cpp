@@ -129,6 +129,19 @@ TEST_CASE("the library prints nothing to stdout and never ends the process") {
     }
 }
 
+TEST_CASE("every test case lies in a file that ctest names") {
+  const std::regex renamed("^ *#line .*\""), test_case("^ *TEST_CASE");
+  int files = 0;
+  for (const fs::path& path : sources("tests")) {
+    bool other = false;  // the compiler takes what follows for another file's
+    std::istringstream lines(read(path));
+    for (std::string line; std::getline(lines, line); other |= std::regex_search(line, renamed))
+      CHECK_MESSAGE(!(other && std::regex_search(line, test_case)), path.string() << ": " << line);
+    ++files;
+  }
+  CHECK(files > 0);
+}
+
 TEST_CASE("the README shows the mnist example as it is") {
   std::string readme = read(source / "README.md"), example = read(source / "tests/examples/mnist.cpp");
   REQUIRE(!example.empty());
