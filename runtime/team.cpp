@@ -4,7 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
-#include <system_error>
+#include <exception>
 
 #include "ir/check.h"
 
@@ -32,11 +32,12 @@ Team::Team(int threads) : spins_(threads <= allowed_cpus()) {
   if (threads < 1 || threads > max_threads)
     throw Error(fmt::format("team: {} threads, valid is 1 <= threads <= {}", threads, max_threads));
   try {
+    workers_.reserve(static_cast<size_t>(threads) - 1);
     for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
-  } catch (const std::system_error& error) {
+  } catch (const std::exception& error) {  // no thread or no memory
     stop();
-    throw Error(fmt::format("team: the system does not start thread {} of {}: {}", workers_.size() + 2,
-                            threads, error.what()));
+    throw Error(
+        fmt::format("team: could not start {} threads: got {}: {}", threads, this->threads(), error.what()));
   }
 }
 

@@ -18,7 +18,7 @@ class Team {
  public:
   using Job = void (*)(void* argument, int thread) noexcept;
 
-  explicit Team(int threads);  // at least 1; Error if the system does not give so many
+  explicit Team(int threads);  // at least 1; Error if they could not all be started
   ~Team();
   Team(const Team&) = delete;
   Team& operator=(const Team&) = delete;

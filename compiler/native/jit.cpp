@@ -18,6 +18,7 @@
 #include <atomic>
 #include <cstring>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #include "compiler/native/cache.h"
@@ -97,8 +98,8 @@ std::vector<Job> divide(const Calls& calls) {
   return jobs;
 }
 
-// Runs work(0), ..., work(count - 1) on two threads, each with a worker of its own; the first exception is
-// thrown here.
+// Runs work(0), ..., work(count - 1) on two threads, or on one if no other can be started, each with a worker of its
+// own; the first exception is thrown here.
 void in_parallel(size_t count, const std::function<std::function<void(size_t)>()>& worker) {
   std::atomic<size_t> next = 0;
   std::exception_ptr failure;
@@ -112,13 +113,13 @@ void in_parallel(size_t count, const std::function<std::function<void(size_t)>()
       if (!failure) failure = std::current_exception();
     }
   };
-  if (count > 1 && std::thread::hardware_concurrency() > 1) {
-    std::thread other(run);
-    run();
-    other.join();
-  } else {
-    run();
-  }
+  std::thread other;
+  if (count > 1 && std::thread::hardware_concurrency() > 1) try {
+      other = std::thread(run);
+    } catch (const std::system_error&) {
+    }
+  run();
+  if (other.joinable()) other.join();
   if (failure) std::rethrow_exception(failure);
 }
 

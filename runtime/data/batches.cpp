@@ -3,9 +3,12 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
+#include <exception>
 #include <mutex>
 #include <numeric>
+#include <system_error>
 #include <thread>
+#include <utility>
 
 namespace tenon {
 
@@ -61,7 +64,8 @@ struct Batches::Loader {
   std::mutex mutex;
   std::condition_variable changed;
   bool requested = false, ready = false, stop = false;
-  bool in_flight = false;  // the caller's: a request has not been awaited
+  std::exception_ptr failure;  // of the thread
+  bool in_flight = false;      // the caller's: a request has not been awaited
 
   Loader(std::vector<Tensor> given, int64_t batch, const BatchOptions& options)
       : tensors(std::move(given)), batch(batch), options(options) {
@@ -85,7 +89,11 @@ struct Batches::Loader {
       buffer.views.resize(tensors.size());
       if (!options.prefetch) break;  // the other buffer is never used
     }
-    if (options.prefetch) thread = std::thread([this] { work(); });
+    if (options.prefetch) try {
+        thread = std::thread([this] { work(); });
+      } catch (const std::system_error& error) {
+        throw Error(fmt::format("batches: could not start the thread that prefetches: {}", error.what()));
+      }
   }
 
   ~Loader() {
@@ -132,7 +140,11 @@ struct Batches::Loader {
       Buffer& buffer = buffers[1 - current];
       const Position begin = position;
       lock.unlock();
-      gather(buffer, begin);
+      try {
+        gather(buffer, begin);
+      } catch (...) {
+        failure = std::current_exception();  // for whoever awaits the batch
+      }
       lock.lock();
       ready = true;
       changed.notify_all();
@@ -153,6 +165,7 @@ struct Batches::Loader {
     changed.wait(lock, [this] { return ready; });
     ready = false;
     in_flight = false;
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
   }
 
   bool next() {

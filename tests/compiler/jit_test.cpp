@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include "tests/compiler/native.h"
+#include "tests/system.h"
 
 using namespace tenon;
 using namespace tenon::native;
@@ -41,6 +42,23 @@ TEST_CASE("several entries of several modules") {
     run(lists[e], one, 1, 1, true, memory);
     CHECK(load_number(memory.bytes[1].data(), f32, 99).real == (e == 0 ? 6 : e == 1 ? 27 : 5));
   }
+}
+
+TEST_CASE("code is the same on one thread if no other can be started") {
+  std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
+  const NativeOptions listings{.llvm = true, .assembly = true};
+  NativeCode plain = jit(lists, Target::host(), listings);
+  const test::Setting none(test::machine.threads, 0);
+  const test::Setting refused(test::seen.refused_threads, 0);
+  NativeCode code = jit(lists, Target::host(), listings);
+  CHECK(test::seen.refused_threads == (std::thread::hardware_concurrency() > 1 ? 1 : 0));
+  CHECK(code.kernels == 3);
+  for (size_t e = 0; e < 3; ++e) CHECK(code.entries[e].assembly == plain.entries[e].assembly);
+  KernelList& train = lists[1];
+  Memory memory = fill(train, 1, [](BufferId, int64_t) { return 5.0; });
+  NativeCode one{code.handle, {code.entries[1]}};
+  run(train, one, 1, 1, true, memory);
+  CHECK(load(memory.bytes[1].data(), f32, 99).real == 27);
 }
 
 TEST_CASE("listings are kept when asked for") {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "tests/runtime/program.h"
+#include "tests/system.h"
 
 using namespace tenon;
 using tenon::test::message;
@@ -111,4 +112,26 @@ TEST_CASE("wrong arguments are errors") {
         "batches: the batch is 0, valid is 1 or more");
   CHECK(message([] { Batches(Tensor(u8, {0}), Tensor(u8, {0}), 2, 1); }) ==
         "batches: no batch of 2 in 0 examples");
+}
+
+TEST_CASE(
+    "a thread for the next batch that cannot be started is an error, and so is one that finds no memory") {
+  using namespace tenon::test;
+  {
+    const Setting none(machine.threads, 0);
+    CHECK(message([] { Batches({numbers(4, 1)}, 2, {.prefetch = true}); }) ==
+          "batches: could not start the thread that prefetches: Resource temporarily unavailable");
+    CHECK(all(*std::make_unique<Batches>(std::vector{numbers(4, 1)}, 2), 2).size() == 2);
+  }
+  Batches batches({numbers(20'000, 1)}, 10'000, {.seed = 3, .prefetch = true});
+  Batches calm({numbers(20'000, 1)}, 10'000, {.seed = 3});
+  CHECK(batches.next());
+  {
+    const Setting small(machine.largest_block, int64_t{100'000});  // a batch's rows, not an epoch's order
+    CHECK(batches.next());
+    CHECK(!batches.next());
+    CHECK_THROWS_AS(batches.next(), std::bad_alloc);
+  }
+  all(calm, 2);
+  CHECK(all(batches, 5) == all(calm, 5));
 }

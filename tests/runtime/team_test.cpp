@@ -5,6 +5,8 @@
 #include <ctime>
 
 #include "ir/check.h"
+#include "tests/runtime/program.h"
+#include "tests/system.h"
 
 using namespace tenon;
 
@@ -57,3 +59,27 @@ TEST_CASE("an idle team burns no CPU and still wakes") {
 }
 
 TEST_CASE("a team has at least one thread") { CHECK_THROWS_AS(Team(0), Error); }
+
+TEST_CASE("a team whose threads cannot all be started is an error, and those that were have ended") {
+  using namespace tenon::test;
+  for (int started : {0, 1, 5}) {
+    const Setting few(machine.threads, started);
+    CHECK(message([] { Team(8); }) ==
+          fmt::format("team: could not start 8 threads: got {}: Resource temporarily unavailable",
+                      started + 1));
+    CHECK(seen.running_threads == 0);
+  }
+  const Program program = linear_program(64, 8);
+  {
+    const Setting few(machine.threads, 2);
+    CHECK(message([&] { Session(program, {.threads = 4}); }) ==
+          "team: could not start 4 threads: got 3: Resource temporarily unavailable");
+    CHECK(Session(program).threads() == 1);
+  }
+  {
+    const Setting small(machine.largest_block, int64_t{500});
+    CHECK(message([] { Team(100); }) == "team: could not start 100 threads: got 1: std::bad_alloc");
+  }
+  CHECK(seen.running_threads == 0);
+  CHECK(Session(program, {.threads = 4}).threads() == 4);
+}
