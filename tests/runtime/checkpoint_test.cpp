@@ -1,12 +1,17 @@
 #include "runtime/checkpoint.h"
 
 #include <doctest/doctest.h>
+#include <zlib.h>
+
+#include <algorithm>
+#include <cstring>
 
 #include "runtime/safetensors.h"
 #include "tests/runtime/folder.h"
 
 using namespace tenon;
 using namespace tenon::test;
+using namespace std::string_literals;
 
 namespace {
 Batches data() {
@@ -22,6 +27,20 @@ void train(Session& session, Batches& batches, int steps) {
       session.run("train", {{"x", batches[0]}, {"label", batches[1]}, {"rate", 0.001}});
       --steps;
     }
+}
+
+// CRC-32 of a checkpoint with W, seed and step, spelled out.
+std::string checksum(const SafeTensors& file) {
+  std::string text;
+  for (const char* key : {"epoch", "format", "graph", "row"})
+    text += key + "\0"s + file.metadata.at(key) + "\0"s;
+  for (const char* name : {"W", "seed", "step"})
+    if (const Tensor* state = file.find(name))
+      text +=
+          name + "\0"s + state->str() + "\0"s +
+          std::string(reinterpret_cast<const char*>(state->data()), static_cast<size_t>(state->byte_count()));
+  const auto* bytes = reinterpret_cast<const Bytef*>(text.data());
+  return fmt::format("crc32:{:08x}", crc32(0, bytes, static_cast<uInt>(text.size())));
 }
 }  // namespace
 
@@ -95,6 +114,53 @@ TEST_CASE("weights of other origin are taken if names and types fit") {
   CHECK(load(session, folder / "w").position == Position{});
   CHECK(session.read("W").at(2) == 3);
   CHECK(session.read("step").number() == 4);
+}
+
+TEST_CASE("the checksum covers the metadata and the name, type, shape and bytes of every state") {
+  const Folder folder;
+  Program program = linear_program();
+  program.states[0].type = {f32, {2, 6}};
+  Session session(program);
+  session.init(1);
+  save(session, folder / "c", {3, 16});
+  const SafeTensors good = read_safetensors(folder / "c");
+  const std::string sum = good.metadata.at("checksum");
+  CHECK(sum == checksum(good));
+
+  // What loading says of the file once it is changed.
+  auto changed = [&](const std::function<void(SafeTensors&)>& change) {
+    SafeTensors file = good;
+    change(file);
+    write_safetensors(folder / "bad", file);
+    CHECK(message(folder, [&] { load(session, folder / "bad"); }) ==
+          fmt::format("bad: damaged: its checksum is {}, but it says \"{}\"", checksum(file), sum));
+    CHECK(checksum(file) != sum);
+  };
+  auto state = [](SafeTensors& file, std::string_view name) -> Tensor& {
+    return std::ranges::find(file.tensors, name, [](const auto& entry) { return entry.first; })->second;
+  };
+  changed([&](SafeTensors& f) { state(f, "W") = state(f, "W").reshaped({6, 2}); });
+  changed([&](SafeTensors& f) { state(f, "W") = state(f, "W").reshaped({12}); });
+  changed([&](SafeTensors& f) { state(f, "seed") = state(f, "seed").reshaped({1}); });
+  changed([&](SafeTensors& f) {
+    const Tensor w = state(f, "W");
+    state(f, "W") =
+        Tensor::view(i32, w.extents(), const_cast<std::byte*>(w.data()), std::make_shared<Tensor>(w));
+  });
+  changed([&](SafeTensors& f) { (state(f, "step") = state(f, "step").clone()).write<int64_t>()[0] = 5; });
+  changed([&](SafeTensors& f) { std::swap(state(f, "seed"), state(f, "step")); });
+  changed([&](SafeTensors& f) { std::erase_if(f.tensors, [](const auto& t) { return t.first == "seed"; }); });
+  for (const char* key : {"epoch", "format", "graph", "row"})
+    changed([&](SafeTensors& f) { f.metadata[key] += "1"; });
+  // A digit of a shape and a letter of a type, in the file itself.
+  for (const auto& [from, to] : {std::pair("[2,6]", "[6,2]"), std::pair("F32", "I32")}) {
+    std::string bytes = contents(folder / "c");
+    bytes.replace(bytes.find(from), std::strlen(to), to);
+    put(folder / "bad", bytes);
+    CHECK(message(folder, [&] { load(session, folder / "bad"); }) ==
+          fmt::format("bad: damaged: its checksum is {}, but it says \"{}\"",
+                      checksum(read_safetensors(folder / "bad")), sum));
+  }
 }
 
 TEST_CASE("any flipped bit is found, and a session that fails to load is as it was") {
