@@ -3,12 +3,11 @@
 #include <algorithm>
 #include <condition_variable>
 #include <cstring>
-#include <exception>
 #include <mutex>
+#include <new>
 #include <numeric>
 #include <system_error>
 #include <thread>
-#include <utility>
 
 namespace tenon {
 
@@ -38,11 +37,13 @@ std::vector<int64_t> shuffled(int64_t count, uint64_t seed, int64_t epoch) {
 }
 
 struct Batches::Loader {
+  static constexpr Position none{-1, 0};
+
   struct Buffer {
     std::vector<Tensor> storage;  // full batches
     std::vector<Tensor> views;    // the rows that are filled
     std::vector<int64_t> rows;
-    Position begin, end;
+    Position begin = none, end;
     bool last = false;  // of its epoch
   };
 
@@ -64,8 +65,7 @@ struct Batches::Loader {
   std::mutex mutex;
   std::condition_variable changed;
   bool requested = false, ready = false, stop = false;
-  std::exception_ptr failure;  // of the thread
-  bool in_flight = false;      // the caller's: a request has not been awaited
+  bool in_flight = false;  // the caller's: a request has not been awaited
 
   Loader(std::vector<Tensor> given, int64_t batch, const BatchOptions& options)
       : tensors(std::move(given)), batch(batch), options(options) {
@@ -107,6 +107,7 @@ struct Batches::Loader {
   }
 
   void gather(Buffer& buffer, Position begin) {
+    buffer.begin = none;  // until it is whole
     if (order_epoch != begin.epoch) {
       if (options.shuffle) order = shuffled(count, options.seed, begin.epoch);
       if (order.empty()) {
@@ -142,8 +143,8 @@ struct Batches::Loader {
       lock.unlock();
       try {
         gather(buffer, begin);
-      } catch (...) {
-        failure = std::current_exception();  // for whoever awaits the batch
+      } catch (const std::bad_alloc&) {
+        // next() gathers this batch again, and throws where the caller sees it
       }
       lock.lock();
       ready = true;
@@ -165,7 +166,6 @@ struct Batches::Loader {
     changed.wait(lock, [this] { return ready; });
     ready = false;
     in_flight = false;
-    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
   }
 
   bool next() {
@@ -175,8 +175,7 @@ struct Batches::Loader {
     } else {
       if (in_flight) await();
       Buffer& other = buffers[1 - current];
-      if (other.rows.empty() || other.begin != position)
-        gather(other, position);  // the first, or after a seek
+      if (other.begin != position) gather(other, position);  // the first, or after a seek
       current = 1 - current;
     }
     position = buffers[current].end;

@@ -129,6 +129,7 @@ TEST_CASE("a file of 4 TiB is not read, and is written anew") {
   std::filesystem::resize_file(only_file(folder), int64_t{1} << 42);
   {
     const test::Setting small(test::machine.memory, int64_t{64 << 20});
+    const test::Setting refused(test::machine.largest_block, int64_t{64 << 20});
     const test::Setting largest(test::seen.largest, int64_t{0});
     CHECK(!load_code(folder.path(), "the key"));
     CHECK(test::seen.largest < 1 << 20);

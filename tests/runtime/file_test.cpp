@@ -152,6 +152,7 @@ TEST_CASE("a save removes what a dead one of its path left, and nothing else") {
                                            name + "g.tmp",
                                            name + "f",
                                            name + "f.tmp2",
+                                           name + "f.old",
                                            name + "ff.tmp",
                                            "g.tenon-0123456789abcdef.tmp",
                                            "xf.tenon-0123456789abcdef.tmp",

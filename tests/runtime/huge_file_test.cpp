@@ -53,6 +53,7 @@ void load_weights(const std::filesystem::path& path) {
 std::string refusal(const Folder& folder, const std::function<void(const std::filesystem::path&)>& read,
                     const std::string& head) {
   const Setting small(machine.memory, ram);
+  const Setting refused(machine.largest_block, ram);  // so that a fault here does not fill the machine
   const Setting most(seen.largest, int64_t{0});
   const std::filesystem::path path = put_sparse(folder / "f", head);
   const std::string text = message(folder, [&] { read(path); });
@@ -104,6 +105,7 @@ TEST_CASE("contents that fit 4 TiB on the disk do not fit the memory") {
   CHECK(refusal(folder, read_safetensors, safetensors_head("", 10)) ==
         "f: bad safetensors file at byte 73: 4398046511031 trailing bytes");
   put_sparse(folder / "train-images-idx3-ubyte", "\0\0\x08\3\0\0\x04\0\0\0\x04\0\0\x3f\xff\xff"s);
+  const Setting refused(machine.largest_block, ram);
   CHECK(message(folder, [&] {
           load_mnist(folder.path());
         }).starts_with("train-images-idx3-ubyte: cannot be read: 439"));
