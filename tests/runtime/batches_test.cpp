@@ -136,10 +136,10 @@ TEST_CASE("a batch that there was no memory to prefetch is gathered when it is a
   }
   // A buffer that was filled in part is never taken for a batch. The last batch is a view, which needs
   // memory.
-  for (int warm = 3; warm < 9; ++warm)
-    for (int64_t row : {0, 2}) {
-      Batches batches({numbers(3, 1)}, 2, {.seed = 3, .prefetch = true}),
-          calm({numbers(3, 1)}, 2, {.seed = 3});
+  for (int warm = 6; warm < 18; ++warm)
+    for (int64_t row : {0, 2, 4}) {
+      Batches batches({numbers(5, 1)}, 2, {.seed = 3, .prefetch = true}),
+          calm({numbers(5, 1)}, 2, {.seed = 3});
       all(batches, warm);
       const int64_t epoch = batches.epoch();
       batches.seek({epoch, 0});
