@@ -189,7 +189,9 @@ class Graph {
   Value state(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
               std::source_location at = std::source_location::current());
   Value seed();  // the state "seed", i64[]: the key of all random numbers
-  Value step();  // the state "step", i64[]: counted by minimize, the counter of all random numbers
+  // The state "step", i64[]: the counter of all random numbers, and what schedules read. Each run of an entry that has
+  // updates of minimize() adds 1, whatever it trains; an optimiser that needs a count of its own keeps one (adam()).
+  Value step();
 
   // A named function of the program: what it returns and what it updates. Error if the name exists, a name is empty,
   // two outputs or two updates collide, an update's type differs from its state's. An entry "init" takes the place of the

@@ -97,8 +97,7 @@ std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const Minim
     const Operand decay = group && group->decay ? *group->decay : optimizer.decay;
     bool decays = decay.value || decay.number != 0;
     OptimizerStep one{trained[i], gradients[i], scalar(rate, "rate", trained[i], at),
-                      decays ? scalar(decay, "decay", trained[i], at) : Value{},
-                      cast(next_step, trained[i].dtype())};
+                      decays ? scalar(decay, "decay", trained[i], at) : Value{}};
     for (const Update& update : optimizer.step(one)) updates.push_back(update);
   }
   updates.push_back({step, next_step});

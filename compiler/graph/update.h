@@ -29,7 +29,8 @@ struct MinimizeOptions {
 // them.
 bool is_bias(std::string_view name);
 
-// The updates of one step: every trained parameter, its optimiser states, and step := step + 1.
+// The updates of one step: every trained parameter, its optimiser states, and step := step + 1. Entries that
+// train the same parameters with the same optimiser share its states.
 // Error: those of gradients(); a parameter that no gradient reaches, unless graph.allow_unreached(p); a rate
 // or decay that is no scalar; no parameter to train.
 std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const MinimizeOptions& options = {},

@@ -6,18 +6,20 @@
 
 namespace tenon {
 
-Value OptimizerStep::slot(std::string_view name) const {
+Value OptimizerStep::slot(std::string_view name) const { return slot(name, parameter.type()); }
+
+Value OptimizerStep::slot(std::string_view name, const Type& type) const {
   Body& body = parameter.body();
   std::string full = fmt::format("{}/{}", parameter.attributes().get<std::string>("name"), name);
   if (const State* known = body.state(full)) {
     Value value(&body, known->node);
-    if (value.type() != parameter.type())
+    if (value.type() != type)
       fail(parameter.line(), "state '{}': is {}, but an optimiser needs {}", full, value.type().str(),
-           parameter.type().str());
+           type.str());
     return value;
   }
-  Value node = state(body, full, parameter.type(), parameter.line());
-  body.states.push_back({node.id(), zeros_like(parameter).id(), false});
+  Value node = state(body, full, type, parameter.line());
+  body.states.push_back({node.id(), zeros_like(node).id(), false});
   return node;
 }
 
@@ -58,15 +60,17 @@ namespace {
 // 1 - b^t, without the cancellation of 1 - 0.999.
 Value bias_correction(double beta, Value t) { return -expm1(t * std::log(beta)); }
 
-// Adam's step a / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + e), with the updates of m and v.
+// Adam's step a / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + e), with the updates of m, v and t.
 Value adam_step(const OptimizerStep& s, Value g, std::string_view name, double beta1, double beta2,
                 double epsilon, std::vector<Update>& updates) {
   Value m = s.slot(fmt::format("{}.m", name)), v = s.slot(fmt::format("{}.v", name));
   Value next_m = beta1 * m + (1 - beta1) * g;
   Value next_v = beta2 * v + (1 - beta2) * (g * g);
-  updates.insert(updates.end(), {{m, next_m}, {v, next_v}});
-  Value size = s.rate / bias_correction(beta1, s.t);
-  Value scale = 1 / sqrt(bias_correction(beta2, s.t));
+  Value count = s.slot(fmt::format("{}.t", name), {i64, {}}), next_count = count + 1;
+  updates.insert(updates.end(), {{m, next_m}, {v, next_v}, {count, next_count}});
+  Value t = cast(next_count, s.parameter.dtype());
+  Value size = s.rate / bias_correction(beta1, t);
+  Value scale = 1 / sqrt(bias_correction(beta2, t));
   return size * next_m / (sqrt(next_v) * scale + epsilon);
 }
 

@@ -93,7 +93,7 @@ TEST_CASE("penalties add their derivative; l2 is sgd's decay and not adamw's") {
     Bindings all = bindings;
     all.insert({{"x", ReferenceArray::of(x.type(), std::vector<double>{1, 2, 3})},
                 {"dense1/b", ReferenceArray::of(Type{f64, {2}}, std::vector<double>{0, 0})},
-                {"step", ReferenceArray::of(Type{i64, {}}, std::vector<double>{0})}});
+                {"dense1/W/adamw.t", ReferenceArray::of(Type{i64, {}}, std::vector<double>{0})}});
     for (const char* slot : {"dense1/W/adamw.m", "dense1/W/adamw.v"})
       all.insert({slot, ReferenceArray::of(w.type(), std::vector<double>(6))});
     for (const Update& update : minimize(loss, optimizer, of_w))

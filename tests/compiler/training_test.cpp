@@ -113,7 +113,7 @@ TEST_CASE("lesser ISAs compute the same up to rounding") {
   }
 }
 
-TEST_CASE("a run that was saved and loaded goes on with the same bits: Adam's moments, step, seed, place in the data") {
+TEST_CASE("a run that was saved and loaded goes on with the same bits: Adam's moments and counts, step, seed, place in the data") {
   const test::Folder folder;
   Graph g;
   Extent n = g.size("n", 16);
@@ -145,10 +145,11 @@ TEST_CASE("a run that was saved and loaded goes on with the same bits: Adam's mo
     const Resumed at = load(resumed, folder / "run.safetensors");
     CHECK(at.same_graph);
     CHECK(resumed.read("step").number() == first);
+    CHECK(resumed.read("dense2/b/adam.t").number() == first);
     CHECK(resumed.read("seed").number() == 11);
     again.seek(at.position);
     run(resumed, again, 19 - first);
-    CHECK(program.states.size() == 4 + 8 + 2);
+    CHECK(program.states.size() == 4 + 12 + 2);
     for (const StateBinding& state : program.states)
       CHECK_MESSAGE(whole.read(state.name).same_bits(resumed.read(state.name)), state.name);
   }

@@ -11,6 +11,7 @@
 #include "compiler/graph/simplify.h"
 #include "compiler/graph/stabilise.h"
 #include "ir/evaluate.h"
+#include "ir/model/initializers.h"
 #include "ir/ops.h"
 #include "ir/text.h"
 
@@ -146,17 +147,60 @@ TEST_CASE("groups: own rate, no decay on biases, frozen") {
   CHECK_FALSE(is_bias("dense1/web"));
 }
 
-TEST_CASE("adam computes its two scalars once for all parameters") {
+TEST_CASE("adam computes its two scalars once for each parameter") {
   Graph g;
   Value a = g.parameter("a", f32, {3}, start(1)), b = g.parameter("b", f32, {4}, start(1));
   Value loss = sum(a * a) + sum(b * b);
   g.entry("train", {}, minimize(loss, adam()));
   int expm1s = 0;
-  for (const Node& node : g.body().nodes) expm1s += node.op->name == "expm1";
-  CHECK(expm1s == 2);
+  for (const Node& node : g.body().nodes) {
+    if (node.op->name != "expm1") continue;
+    ++expm1s;
+    CHECK(node.type.scalar());
+  }
+  CHECK(expm1s == 4);
   CHECK(g.body().state("a/adam.m"));
   CHECK(g.body().state("b/adam.v"));
   CHECK_FALSE(g.body().state("b/adam.v")->trainable);
+  CHECK(g.body().node(g.body().state("b/adam.t")->node).type == Type{i64, {}});
+}
+
+TEST_CASE("an optimiser of one's own counts in a slot of integers") {
+  const Optimizer averaged{
+      "averaged", 1, 0, [](const OptimizerStep& s) -> std::vector<Update> {
+        Value n = s.slot("averaged.n", {i64, {}});
+        return {{n, n + 1}, {s.parameter, s.parameter - s.rate * s.gradient / cast(n + 1, f64)}};
+      }};
+  check_close(train(averaged, 3),
+              by_hand(3, [](double& w, double g, double&, double&, int t) { w -= g / t; }));
+}
+
+TEST_CASE("a schedule reads the step that all entries advance, or a count of one entry's own") {
+  Graph g;
+  Value a = g.parameter("a", f64, {}, start(0)), b = g.parameter("b", f64, {}, start(0));
+  Value count = g.state("b_steps", i64, {}, zeros());
+  g.entry("a", {}, minimize(a, sgd(1 / (1 + cast(g.step(), f64))), {.parameters = {a}}));
+  auto updates = minimize(b, sgd(1 / (1 + cast(count, f64))), {.parameters = {b}});
+  updates.push_back({count, count + 1});
+  g.entry("b", {}, updates);
+  Bindings states = evaluate_initial(g.body(), 1);
+  for (const char* entry : {"a", "b", "a", "b"})
+    for (auto& [name, value] : evaluate_entry(g.body(), entry, states).states) states[name] = value;
+  CHECK(states["step"].at(0) == 4);
+  CHECK(states["a"].at(0) == doctest::Approx(-(1 + 1.0 / 3)).epsilon(1e-12));
+  CHECK(states["b"].at(0) == doctest::Approx(-(1 + 1.0 / 2)).epsilon(1e-12));
+}
+
+TEST_CASE("a state that has an optimiser's name and another type is an error") {
+  Graph g;
+  const int made = __LINE__ + 1;
+  Value w = g.parameter("w", f32, {3}, start(1));
+  g.state("w/adam.t", f32, {}, zeros());
+  g.state("w/adamw.m", f32, {4}, zeros());
+  CHECK(message([&] { minimize(sum(w * w), adam()); }) ==
+        at(made, "state 'w/adam.t': is f32[], but an optimiser needs i64[]"));
+  CHECK(message([&] { minimize(sum(w * w), adamw()); }) ==
+        at(made, "state 'w/adamw.m': is f32[4], but an optimiser needs f32[3]"));
 }
 
 TEST_CASE("sgd() and a hand-written one give the same optimised text") {
