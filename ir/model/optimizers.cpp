@@ -60,7 +60,8 @@ namespace {
 // 1 - b^t, without the cancellation of 1 - 0.999.
 Value bias_correction(double beta, Value t) { return -expm1(t * std::log(beta)); }
 
-// Adam's step a / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + e), with the updates of m, v and t.
+// Adam's step, with the updates of m, v and t. Both parts of its fraction are multiplied by the root of
+// 1 - b2^t, which leaves one division a parameter and one product less an element.
 Value adam_step(const OptimizerStep& s, Value g, std::string_view name, double beta1, double beta2,
                 double epsilon, std::vector<Update>& updates) {
   Value m = s.slot(fmt::format("{}.m", name)), v = s.slot(fmt::format("{}.v", name));
@@ -69,9 +70,8 @@ Value adam_step(const OptimizerStep& s, Value g, std::string_view name, double b
   Value count = s.slot(fmt::format("{}.t", name), {i64, {}}), next_count = count + 1;
   updates.insert(updates.end(), {{m, next_m}, {v, next_v}, {count, next_count}});
   Value t = cast(next_count, s.parameter.dtype());
-  Value size = s.rate / bias_correction(beta1, t);
-  Value scale = 1 / sqrt(bias_correction(beta2, t));
-  return size * next_m / (sqrt(next_v) * scale + epsilon);
+  Value root = sqrt(bias_correction(beta2, t)), size = s.rate * root / bias_correction(beta1, t);
+  return size * next_m / (sqrt(next_v) + epsilon * root);
 }
 
 }  // namespace

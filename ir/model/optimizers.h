@@ -47,7 +47,7 @@ Optimizer nesterov(Operand rate, double beta = 0.9, Operand decay = 0);
 Optimizer rmsprop(Operand rate = 0.001, double rho = 0.9, double epsilon = 1e-6, Operand decay = 0);
 
 // t := t + 1;  m := b1 m + (1 - b1) g;  v := b2 v + (1 - b2) g^2
-// w := w - a / (1 - b1^t) * m / (sqrt(v) / sqrt(1 - b2^t) + e)
+// w := w - a r / (1 - b1^t) * m / (sqrt(v) + e r)  with  r = sqrt(1 - b2^t)
 // States "adam.t" (i64[]), "adam.m", "adam.v". Kingma and Ba 2015, algorithm 1. Each parameter has a t of its
 // own: entries may train overlapping sets of parameters, in turn or from some step on, so no count of a set
 // or of the graph's steps is right for all of its members. The two factors that depend on t alone are
