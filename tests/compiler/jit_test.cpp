@@ -58,7 +58,7 @@ TEST_CASE("code is the same on one thread if no other can be started") {
   Memory memory = fill(train, 1, [](BufferId, int64_t) { return 5.0; });
   NativeCode one{code.handle, {code.entries[1]}};
   run(train, one, 1, 1, true, memory);
-  CHECK(load(memory.bytes[1].data(), f32, 99).real == 27);
+  CHECK(load_number(memory.bytes[1].data(), f32, 99).real == 27);
 }
 
 TEST_CASE("listings are kept when asked for") {
