@@ -120,7 +120,7 @@ RandomGraph random_graph(uint64_t seed) {
   p.empty = p.dice.below(30) == 0;
   int64_t inputs = 1 + p.dice.below(3), parameters = 1 + p.dice.below(3);
   const int64_t steps =
-      3 + p.dice.below(p.dice.below(8) ? 6 : 25);  // mostly short: more programs in the same time
+      2 + p.dice.below(p.dice.below(8) ? 4 : 25);  // mostly short: more programs in the same time
   for (int64_t i = 0; i < inputs; ++i) add_input(p, i);
   for (int64_t i = 0; i < parameters; ++i) {
     Shape shape;

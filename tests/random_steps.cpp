@@ -333,10 +333,17 @@ void Pool::keep(Value value) {
 void Pool::keep_whole(Value value) {
   if (small(value)) whole.push_back(value);
 }
+// Mostly not drawn, but of a formula whose code is short.
 Value Pool::parameter(Shape shape, double scale) {
-  parameters.push_back(graph.parameter(
-      "w" + std::to_string(parameters.size()), real, std::move(shape),
-      [scale](Graph& g, const Type& type) { return (uniform(g, type.dtype, type.shape) - 0.5) * scale; }));
+  const bool drawn = dice.below(4) == 0;
+  auto initial = [scale, drawn](Graph& g, const Type& type) {
+    if (drawn) return (uniform(g, type.dtype, type.shape) - 0.5) * scale;
+    Value number = full(g.body(), {i64, type.shape}, 5);
+    for (int64_t axis = 0; axis < type.rank(); ++axis) number = number * 7 + iota(g.body(), type.shape, axis);
+    return cast(number - number / 11 * 11, type.dtype) * (scale / 11) - scale / 2;
+  };
+  parameters.push_back(
+      graph.parameter("w" + std::to_string(parameters.size()), real, std::move(shape), initial));
   return parameters.back();
 }
 Value Pool::like(Value x) {
