@@ -90,12 +90,11 @@ void bind_unread(const Body& source, ProgramEntry& entry) {
 }
 
 // The data of an entry besides its code: what is bound, what is checked, what the reports show.
-ProgramEntry describe(const Body& body, const KernelList& list) {
+ProgramEntry describe(const KernelList& list) {
   ProgramEntry entry;
   entry.name = list.entry;
-  for (NodeId id : list.inputs) entry.inputs.push_back(binding(body.node(id)));
-  for (const auto& [name, id] : body.entry(list.entry)->outputs)
-    entry.outputs.push_back({name, body.node(id).type, line_of(body.node(id))});
+  entry.inputs = list.inputs;
+  entry.outputs = list.outputs;
   entry.updated.assign(list.updated.begin(), list.updated.end());
   auto range = [&](const IndexCheck& check, bool door) {
     const Buffer& buffer = list.buffers[static_cast<size_t>(check.index)];
@@ -173,7 +172,7 @@ Program compile(const Graph& source, const CompileOptions& options) {
   for (const Literal& literal : constants) program.constants.push_back(*literal.bytes);
   size_t kernels = 0;
   for (size_t i = 0; i < lists.size(); ++i) {
-    ProgramEntry entry = describe(body, lists[i]);
+    ProgramEntry entry = describe(lists[i]);
     bind_unread(source.body(), entry);
     for (const auto& [id, support] : body.supports)
       for (size_t slot = 0; slot < entry.inputs.size(); ++slot)

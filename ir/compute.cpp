@@ -266,60 +266,6 @@ void visit(const Scalar& x, const std::function<void(const Scalar&)>& visit) {
   walk(x);
 }
 
-std::string variable_name(int64_t variable) {
-  constexpr std::string_view letters = "ijklmopq";
-  if (variable < static_cast<int64_t>(letters.size())) return std::string(1, letters[static_cast<size_t>(variable)]);
-  return fmt::format("i{}", variable);
-}
-
-namespace {
-
-struct Infix {
-  Scalar::Function function;
-  std::string_view symbol;
-  int precedence;
-};
-constexpr Infix infix[] = {{Scalar::logical_or, " or ", 1}, {Scalar::logical_and, " and ", 2}, {Scalar::eq, " == ", 3},
-                           {Scalar::ne, " != ", 3},         {Scalar::lt, " < ", 3},           {Scalar::le, " <= ", 3},
-                           {Scalar::add, " + ", 4},         {Scalar::sub, " - ", 4},          {Scalar::mul, " * ", 5},
-                           {Scalar::div, " / ", 5},         {Scalar::floordiv, " // ", 5},    {Scalar::mod, " % ", 5}};
-
-std::string print(const Scalar& x, const std::function<std::string(int64_t)>& source, int outer) {
-  auto list = [&](std::span<const Scalar> arguments) {
-    std::string text;
-    for (const Scalar& argument : arguments) text += (text.empty() ? "" : ",") + print(argument, source, 0);
-    return text;
-  };
-  switch (x->function) {
-    case Scalar::constant:
-      if (x->dtype == boolean) return x->integer ? "true" : "false";
-      if (x->dtype == f32) return fmt::format("{}", static_cast<float>(x->number));
-      return is_float(x->dtype) ? fmt::format("{}", x->number) : std::to_string(x->integer);
-    case Scalar::variable: return variable_name(x->integer);
-    case Scalar::size: return Extent(x->integer, x->size).str();
-    case Scalar::load: {
-      std::string read = source(x->integer) + "[" + list(x->indices()) + "]";
-      if (!x->guarded) return read;
-      return fmt::format("({} if {} else {})", read, print(x->guard(), source, 0), print(x->otherwise(), source, 0));
-    }
-    case Scalar::cast: return fmt::format("{}({})", name(x->dtype), list(x->arguments));
-    case Scalar::neg: return "-" + print(x->arguments[0], source, 6);
-    case Scalar::logical_not: return "not " + print(x->arguments[0], source, 6);
-    default: break;
-  }
-  for (const Infix& row : infix)
-    if (row.function == x->function) {
-      std::string text = print(x->arguments[0], source, row.precedence) + std::string(row.symbol) +
-                         print(x->arguments[1], source, row.precedence + 1);
-      return outer > row.precedence ? "(" + text + ")" : text;
-    }
-  return fmt::format("{}({})", function(x->function).name, list(x->arguments));
-}
-
-}  // namespace
-
-std::string str(const Scalar& x, const std::function<std::string(int64_t)>& source) { return print(x, source, 0); }
-
 std::string_view name(Reduction reduction) {
   constexpr std::string_view names[] = {"none", "sum", "product", "max", "min", "argmax"};
   return names[static_cast<size_t>(reduction)];

@@ -104,9 +104,7 @@ Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& r
 // Calls `visit` once for each distinct node of x, arguments first.
 void visit(const Scalar& x, const std::function<void(const Scalar&)>& visit);
 
-// Prints in index notation: "a[i,k] * b[k,j]"; `source` names loads, variables are i, j, k, l, m, o, p, q, i8, ...
-std::string str(const Scalar& x, const std::function<std::string(int64_t source)>& source);
-std::string variable_name(int64_t variable);
+std::string variable_name(int64_t variable);  // i, j, k, l, m, o, p, q, i8, i9, ... in the text form (scalar_text.h)
 
 enum class Reduction : uint8_t { none, sum, product, max, min, argmax };
 std::string_view name(Reduction reduction);

@@ -21,21 +21,8 @@ T element(const Literal& literal, int64_t i) {
   return value;
 }
 
-std::string quoted(std::string_view text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
-      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
-    else
-      result += c;
-  }
-  return result + '"';
-}
-
-// The shortest text that reads back as x; a NaN other than the default one shows its bits.
 template <typename T, typename Bits>
-std::string exact(T x) {
+std::string shortest(T x) {
   if (std::isnan(x)) {
     Bits bits = std::bit_cast<Bits>(x);
     if (bits == std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN())) return "nan";
@@ -45,35 +32,16 @@ std::string exact(T x) {
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
-std::string text_of(const Literal& literal, const Printing& printing) {
-  std::string text = literal.type.str();
-  int64_t count = literal.type.elements().count;
-  if (count > largest_inline && printing.literals) {
-    printing.literals->emplace(literal.hash(), literal);
-    return text + fmt::format("@{:016x}", literal.hash());
-  }
-  text += '{';
-  for (int64_t i = 0; i < count; ++i) {
-    if (i) text += ", ";
-    switch (literal.type.dtype) {
-      case f64: text += exact<double, uint64_t>(element<double>(literal, i)); break;
-      case f32: text += exact<float, uint32_t>(element<float>(literal, i)); break;
-      default: text += std::to_string(literal.integer_at(i));
-    }
-  }
-  return text + '}';
-}
-
 std::string text_of(const Attribute& attribute, const Printing& printing) {
   struct {
     const Printing& printing;
     std::string operator()(int64_t x) const { return std::to_string(x); }
-    std::string operator()(double x) const { return exact<double, uint64_t>(x); }
+    std::string operator()(double x) const { return exact(x); }
     std::string operator()(bool x) const { return x ? "true" : "false"; }
     std::string operator()(const std::string& x) const { return quoted(x); }
     std::string operator()(DType x) const { return std::string(name(x)); }
     std::string operator()(const Shape& x) const { return str(x); }
-    std::string operator()(const Literal& x) const { return text_of(x, printing); }
+    std::string operator()(const Literal& x) const { return text_of(x, printing.literals); }
   } writer{printing};
   return std::visit(writer, attribute);
 }
@@ -100,6 +68,40 @@ std::string text_of(const Node& node, NodeId id, const Printing& printing) {
 }
 
 }  // namespace
+
+std::string quoted(std::string_view text) {
+  std::string result = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f)
+      result += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
+    else
+      result += c;
+  }
+  return result + '"';
+}
+
+std::string exact(double x) { return shortest<double, uint64_t>(x); }
+std::string exact(float x) { return shortest<float, uint32_t>(x); }
+
+std::string text_of(const Literal& literal, LiteralTable* beside) {
+  std::string text = literal.type.str();
+  int64_t count = literal.type.elements().count;
+  if (count > largest_inline && beside) {
+    beside->emplace(literal.hash(), literal);
+    return text + fmt::format("@{:016x}", literal.hash());
+  }
+  text += '{';
+  for (int64_t i = 0; i < count; ++i) {
+    if (i) text += ", ";
+    switch (literal.type.dtype) {
+      case f64: text += exact(element<double>(literal, i)); break;
+      case f32: text += exact(element<float>(literal, i)); break;
+      default: text += std::to_string(literal.integer_at(i));
+    }
+  }
+  return text + '}';
+}
 
 std::string print(const Body& body, Printing printing) {
   std::string text = "tenon 1\n";

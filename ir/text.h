@@ -31,6 +31,14 @@ Graph parse(std::string_view text, std::string_view file = "<text>", const Liter
 bool equal(const Body& a, const Body& b);
 bool operator==(const Graph& a, const Graph& b);
 
+// The text as a string of the grammar: in quotation marks, control bytes as \x0a.
+std::string quoted(std::string_view text);
+// The shortest text that reads back as x; a NaN other than the default one shows its bits.
+std::string exact(double x);
+std::string exact(float x);
+// "f32[2]{0.5, 1.0}"; one of more than 64 elements goes to `beside`, if there is such a table, and its hash stands here.
+std::string text_of(const Literal& literal, LiteralTable* beside = nullptr);
+
 // A picture for Graphviz: one cluster a scope, backward nodes in another colour, updates dashed.
 std::string dot(const Body& body);
 std::string dot(const Graph& graph);

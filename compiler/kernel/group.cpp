@@ -16,9 +16,8 @@ class Writer {
   Writer(const Body& body, const Entry& entry)
       : body_(body), items_(collect(body, entry)), maximum_(maximum(body)) {
     list_.entry = entry.name;
-    for (const auto& [name, id] : entry.outputs) list_.outputs.push_back(name);
-    for (const State& state : body.states)
-      list_.states.push_back(body.node(state.node).attributes.get<std::string>("name"));
+    for (const auto& [name, id] : entry.outputs) list_.outputs.push_back({name, body.node(id).type, line_of(id)});
+    for (const State& state : body.states) list_.states.push_back(binding(state.node));
     if (!body.sizes.empty()) list_.size = intern(body.sizes.begin()->first).data(), list_.maximum = maximum_;
   }
 
@@ -26,7 +25,7 @@ class Writer {
     std::vector<size_t> clusters = cluster(items_, maximum_);
     Schedule order = schedule(items_, clusters, body_);
     for (const auto& [slot, reason] : order.copied)
-      list_.notes.push_back(fmt::format("{}: updated by a copy: {}", list_.states[static_cast<size_t>(slot)], reason));
+      list_.notes.push_back(fmt::format("{}: updated by a copy: {}", list_.states[static_cast<size_t>(slot)].name, reason));
     list_.receipts = update_receipts(body_, entry, items_, order);
     kernel_of_.resize(items_.list.size());
     for (size_t k = 0; k < order.kernels.size(); ++k)
@@ -66,7 +65,8 @@ class Writer {
     }
     for (const IndexCheck& check : items_.door) inputs.insert(static_cast<NodeId>(check.index));
     for (NodeId id : inputs)
-      if (id < body_.size() && leaf(body_, id) == Leaf::input) list_.inputs.push_back(id);
+      if (id < body_.size() && leaf(body_, id) == Leaf::input) inputs_.push_back(id);
+    for (NodeId id : inputs_) list_.inputs.push_back(binding(id));
     std::sort(list_.updated.begin(), list_.updated.end());
   }
 
@@ -78,8 +78,16 @@ class Writer {
       for (const Line& line : origin.lines)
         if (std::find(kernel.lines.begin(), kernel.lines.end(), line) == kernel.lines.end())
           kernel.lines.push_back(line);
-      if (kernel.scope.empty()) kernel.scope = origin.scope;
     }
+  }
+
+  Line line_of(NodeId id) const {
+    const Origin& origin = body_.node(id).origin;
+    return origin.lines.empty() ? Line{} : origin.lines.front();
+  }
+  Binding binding(NodeId id) const {
+    const Node& node = body_.node(id);
+    return {node.attributes.get<std::string>("name"), node.type, line_of(id)};
   }
 
   const Item* contraction_root() const {
@@ -104,10 +112,15 @@ class Writer {
         name = scope.ends_with("/" + std::string(source.op->name)) ? std::string(scope)
                                                                    : fmt::format("{}/{}", scope, source.op->name);
     }
-    if (storage == Storage::output) name = list_.outputs[static_cast<size_t>(slot)];
-    if (int count = ++names_[name]; count > 1) name += fmt::format(".{}", count);
-    list_.buffers.push_back({.name = name, .type = type, .storage = storage, .slot = slot, .node = node});
+    if (storage == Storage::output) name = list_.outputs[static_cast<size_t>(slot)].name;
+    if (storage == Storage::tile) name = "acc";
+    list_.buffers.push_back({.name = unique(name), .type = type, .storage = storage, .slot = slot});
     return static_cast<BufferId>(list_.buffers.size()) - 1;
+  }
+  std::string unique(const std::string& name) {
+    std::string result = name;
+    for (int count = 2; !names_.insert(result).second; ++count) result = fmt::format("{}.{}", name, count);
+    return result;
   }
 
   BufferId state_buffer(int64_t slot) {
@@ -123,7 +136,7 @@ class Writer {
     switch (leaf(body_, id)) {
       case Leaf::input:
         storage = Storage::input;
-        slot = std::find(list_.inputs.begin(), list_.inputs.end(), id) - list_.inputs.begin();
+        slot = std::find(inputs_.begin(), inputs_.end(), id) - inputs_.begin();
         break;
       case Leaf::state:
         storage = Storage::state;
@@ -183,7 +196,6 @@ class Writer {
   // The statements that store an item: the first computes it, the others copy it to its other places.
   void write_stores(Kernel& kernel, const Item& item, Statement statement) {
     statement.buffer = primary(item);
-    statement.node = item.node < body_.size() ? item.node : -1;
     BufferId first = statement.buffer;
     if (item.scatter) statement.scatter = true;
     kernel.body.push_back(statement);
@@ -205,8 +217,7 @@ class Writer {
                              .reduction = Reduction::none,
                              .value = Scalar::read(first, item.type.dtype, index),
                              .buffer = other,
-                             .index = index,
-                             .node = statement.node});
+                             .index = index});
     }
   }
 
@@ -268,7 +279,6 @@ class Writer {
           private_to_kernel(i) && rows_fit(row)) {
         statement.index.erase(statement.index.begin(), statement.index.begin() + rows);
         statement.buffer = buffers_[item.node] = add_buffer(item.node, row, Storage::row);
-        statement.node = item.node < body_.size() ? item.node : -1;
         kernel.body.push_back(std::move(statement));
       } else {
         write_stores(kernel, item, std::move(statement));
@@ -301,7 +311,6 @@ class Writer {
     contraction.b = located(r.b, variables, outside);
     contraction.accumulator =
         add_buffer(root.node, {root.type.dtype, {contraction.m.extent, contraction.n.extent}}, Storage::tile);
-    list_.buffers.back().name = "acc";
 
     // Values that only this kernel reads are never stored: each reader computes them from the accumulator.
     Scalar accumulator = Scalar::read(contraction.accumulator, root.type.dtype,
@@ -346,7 +355,8 @@ class Writer {
   std::vector<size_t> kernel_of_;   // by item
   std::vector<size_t> members_;     // of the kernel being written, in statement order
   std::map<NodeId, BufferId> buffers_;
-  std::map<std::string, int> names_;
+  std::vector<NodeId> inputs_;  // by slot
+  std::set<std::string> names_;  // of buffers
 };
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "compiler/kernel/kernel.h"
 
+#include <algorithm>
+
 namespace tenon {
 
 Touched touched_buffers(const Kernel& kernel, const KernelList& list) {
@@ -30,6 +32,30 @@ bool share_bytes(const KernelList& list, BufferId a, BufferId b) {
   if (x.storage == Storage::argument) return x.offset == y.offset;
   if (x.storage != Storage::arena) return x.slot == y.slot;
   return x.offset < y.offset + y.type.bytes(list.maximum) && y.offset < x.offset + x.type.bytes(list.maximum);
+}
+
+// Each takes its struct apart, so that a new field cannot be left out.
+bool operator==(const IndexCheck& a, const IndexCheck& b) {
+  const auto& [index, extent, line, message] = a;
+  return index == b.index && extent == b.extent && message == b.message;
+}
+
+bool operator==(const Kernel& a, const Kernel& b) {
+  const auto& [name, rows, body, contraction, check, tile, threads, barrier, lines] = a;
+  return name == b.name && rows == b.rows && body == b.body && contraction == b.contraction && check == b.check &&
+         tile == b.tile && threads == b.threads && barrier == b.barrier;
+}
+
+bool operator==(const KernelList& a, const KernelList& b) {
+  const auto& [entry, buffers, kernels, inputs, outputs, states, updated, constants, door, receipts, notes, arena_bytes,
+               lower_bound, size, maximum] = a;
+  auto same = [](const std::vector<Binding>& x, const std::vector<Binding>& y) {
+    return std::ranges::equal(x, y, [](const Binding& p, const Binding& q) { return p.name == q.name && p.type == q.type; });
+  };
+  return entry == b.entry && buffers == b.buffers && kernels == b.kernels && same(inputs, b.inputs) &&
+         same(outputs, b.outputs) && same(states, b.states) && updated == b.updated && constants == b.constants &&
+         door == b.door && receipts == b.receipts && notes == b.notes && arena_bytes == b.arena_bytes &&
+         lower_bound == b.lower_bound && size == b.size && maximum == b.maximum;
 }
 
 }  // namespace tenon

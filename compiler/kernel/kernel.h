@@ -18,6 +18,7 @@
 
 #include "ir/compute.h"
 #include "ir/graph.h"
+#include "runtime/program.h"
 
 namespace tenon {
 
@@ -34,6 +35,7 @@ enum class Storage : uint8_t {
   tile,      // the accumulator of a contraction, in registers; index: [m, n]
   argument,  // of an isolated kernel: memory that its caller names
 };
+std::string_view name(Storage storage);  // "arena"
 inline bool in_memory(Storage storage) { return storage != Storage::row && storage != Storage::tile; }
 
 struct Buffer {
@@ -44,7 +46,8 @@ struct Buffer {
   int64_t offset = -1;          // arena: bytes from its start, multiple of 64, filled in by place; argument: equal for
                                 // those that may share bytes
   int first = -1, last = -1;    // arena: the first and last kernel that touch it
-  NodeId node = -1;
+
+  bool operator==(const Buffer&) const = default;
 };
 
 struct Axis {
@@ -63,7 +66,8 @@ struct Statement {
   BufferId buffer = -1;
   std::vector<Scalar> index = {};  // one per axis of the buffer; of a row buffer: per inner axis
   bool scatter = false;        // index[0] is data: the statement adds
-  NodeId node = -1;
+
+  bool operator==(const Statement&) const = default;
 };
 
 // acc[m,n] = sum over the k axes, in ascending order (outermost first), one FMA chain from zero, of a * b, where a does
@@ -74,6 +78,8 @@ struct Contraction {
   std::vector<Axis> k;
   Scalar a, b;            // of one float type
   BufferId accumulator;   // a buffer with Storage::tile
+
+  bool operator==(const Contraction&) const = default;
 };
 
 // How a contraction is cut: register tiles of rows x (16 * vectors) elements; the tiles of a group come one after the
@@ -84,6 +90,8 @@ struct Tile {
   int64_t k_block = 512;
   int64_t group = 64;
   bool pack_a = false, pack_b = false;  // copy the operand (its expression evaluated once) into a panel first
+
+  bool operator==(const Tile&) const = default;
 };
 
 // An index operand that must lie in [0, extent) before anything persistent is written.
@@ -93,6 +101,7 @@ struct IndexCheck {
   Line line;
   std::string message;  // "pick: the index" ...
 };
+bool operator==(const IndexCheck& a, const IndexCheck& b);  // but for the line
 
 struct Kernel {
   std::string name;                       // "k3"
@@ -105,17 +114,17 @@ struct Kernel {
   bool barrier = false;                   // all threads meet before it starts; filled in by tile. Besides, they meet
                                           // after the last of several checks in a row, to learn whether one failed
   std::vector<Line> lines;                // the user's lines it computes
-  std::string scope;
 };
+bool operator==(const Kernel& a, const Kernel& b);  // but for the lines
 
 // All kernels of one entry in execution order.
 struct KernelList {
   std::string entry;
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
-  std::vector<NodeId> inputs;       // by slot: the inputs that the entry reads, in the order of the graph
-  std::vector<std::string> outputs;  // by slot: the names of the entry's outputs
-  std::vector<std::string> states;  // by slot: all states of the graph
+  std::vector<Binding> inputs;      // by slot: those that the entry reads, in the order of the graph
+  std::vector<Binding> outputs;     // by slot
+  std::vector<Binding> states;      // by slot: all of the program
   std::vector<int64_t> updated;     // slots of the states that the entry writes, ascending
   std::vector<Literal> constants;   // by slot
   std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called
@@ -126,6 +135,7 @@ struct KernelList {
   const char* size = nullptr;    // the run-time size and its maximum; null if there is none
   int64_t maximum = 1;
 };
+bool operator==(const KernelList& a, const KernelList& b);  // but for lines
 
 // The buffers in memory that a kernel reads and writes: not those in registers or private to a thread.
 struct Touched {
@@ -136,7 +146,11 @@ Touched touched_buffers(const Kernel& kernel, const KernelList& list);
 // Whether some byte may belong to both buffers.
 bool share_bytes(const KernelList& list, BufferId a, BufferId b);
 
+// The text form, parse_kernels(str(list))[0] == list; the grammar stands in compiler/README.md.
 std::string str(const KernelList& list);
 std::string str(const Kernel& kernel, const KernelList& list);
+// The lists of a text, one after the other. Error "file:line:column: message" with the line and a caret, for any text that
+// str() could not have written from kernels that verify() accepts.
+std::vector<KernelList> parse_kernels(std::string_view text, std::string_view file = "<text>");
 
 }  // namespace tenon

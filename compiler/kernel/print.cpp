@@ -1,104 +1,151 @@
-// Prints kernels as the head of kernel.h shows them. Dumps and golden tests read this text; nothing parses it.
+// Kernels -> text, which parse.cpp reads back. The user's lines are comments. The grammar stands in
+// compiler/README.md.
 #include "compiler/kernel/kernel.h"
+#include "ir/scalar_text.h"
 
 namespace tenon {
 namespace {
 
 class Printer {
  public:
-  explicit Printer(const KernelList& list) : list_(list) {}
+  explicit Printer(const KernelList& list)
+      : list_(list), scalars_([this](int64_t buffer) { return name(buffer); }) {}
 
-  std::string name(int64_t buffer) const {
+  std::string name(BufferId buffer) const {
     // A list that is broken is printed all the same.
-    if (buffer < 0 || buffer >= static_cast<int64_t>(list_.buffers.size())) return fmt::format("?{}", buffer);
-    return list_.buffers[static_cast<size_t>(buffer)].name;
-  }
-  std::string text(const Scalar& x) const {
-    return str(x, [&](int64_t buffer) { return name(buffer); });
+    if (buffer < 0 || buffer >= static_cast<BufferId>(list_.buffers.size()))
+      return fmt::format("?{}", buffer);
+    return plain_or_quoted(list_.buffers[static_cast<size_t>(buffer)].name);
   }
 
-  static std::string loops(const std::vector<Axis>& axes) {
-    std::string result;
-    for (const Axis& axis : axes)
-      result += fmt::format("{}{}<{}", result.empty() ? "" : ", ", variable_name(axis.variable), axis.extent.str());
-    return result;
+  std::string head() const {
+    std::string text = "kernels 1\n";
+    if (list_.size) text += fmt::format("size {} <= {}\n", list_.size, list_.maximum);
+    text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes,
+                        list_.lower_bound);
+    for (const Binding& input : list_.inputs)
+      text += fmt::format("input {} {}\n", quoted(input.name), input.type.str());
+    for (const Binding& output : list_.outputs)
+      text += fmt::format("output {} {}\n", quoted(output.name), output.type.str());
+    for (size_t slot = 0; slot < list_.states.size(); ++slot) {
+      const Binding& state = list_.states[slot];
+      const bool updated = std::find(list_.updated.begin(), list_.updated.end(),
+                                     static_cast<int64_t>(slot)) != list_.updated.end();
+      text += fmt::format("state {} {}{}\n", quoted(state.name), state.type.str(), updated ? " updated" : "");
+    }
+    for (const Literal& literal : list_.constants) text += fmt::format("constant {}\n", text_of(literal));
+    for (const Buffer& buffer : list_.buffers) text += this->buffer(buffer) + "\n";
+    for (const IndexCheck& check : list_.door) text += fmt::format("on entry {}\n", this->check(check));
+    for (const std::string& receipt : list_.receipts) text += fmt::format("receipt {}\n", quoted(receipt));
+    for (const std::string& note : list_.notes) text += fmt::format("note {}\n", quoted(note));
+    return text;
   }
 
-  std::string statement(const Statement& s) const {
-    std::string index;
-    for (const Scalar& i : s.index) index += (index.empty() ? "" : ",") + text(i);
-    std::string line = fmt::format("{}[{}]", name(s.buffer), index);
-    if (!s.axes.empty()) line += " for " + loops(s.axes);
-    line += s.scatter ? " += " : " = ";
-    if (s.reduction != Reduction::none) line += fmt::format("{} over {} of ", tenon::name(s.reduction), loops(s.reduced));
-    return line + text(s.value);
-  }
-
-  std::string kernel(const Kernel& k) const {
-    std::string head = k.name, body;
+  std::string kernel(const Kernel& k) {
+    std::string head = plain_or_quoted(k.name), body;
     std::vector<Axis> outer = k.rows;
-    if (k.contraction) {
-      outer.push_back(k.contraction->m);
-      outer.push_back(k.contraction->n);
-    }
+    if (k.contraction) outer.insert(outer.end(), {k.contraction->m, k.contraction->n});
     if (!outer.empty()) head += " for " + loops(outer);
-    if (k.check) {
-      head += fmt::format(" check 0 <= {} < {} ({})", name(k.check->index), k.check->extent.str(), k.check->message);
-    } else if (k.contraction) {
+    if (k.check) head += " " + check(*k.check);
+    if (k.contraction) {
       const Contraction& c = *k.contraction;
-      head += fmt::format(": {} = sum over {} of {} * {}", name(c.accumulator), loops(c.k), factor(c.a), factor(c.b));
+      const Scalar factors[] = {c.a, c.b};
+      body += shared(factors);
+      const std::string a = factor(c.a), b = factor(c.b);
+      head += fmt::format(": {} = sum over {} of {} * {}", name(c.accumulator), loops(c.k), a, b);
     }
-    for (const Statement& s : k.body) body += "  " + statement(s) + "\n";
-    return head + notes(k) + "\n" + body;
-  }
-
-  std::string buffer(const Buffer& b) const {
-    constexpr std::string_view storages[] = {"input", "state", "output", "constant", "arena", "row", "tile", "argument"};
-    std::string line = fmt::format("{} {} {}", storages[static_cast<size_t>(b.storage)], b.name, b.type.str());
-    if (b.slot >= 0) line += fmt::format(" slot {}", b.slot);
-    if (b.storage == Storage::arena) line += fmt::format(" at {} alive k{}..k{}", b.offset, b.first + 1, b.last + 1);
-    return line;
+    for (const Statement& s : k.body) body += statement(s);
+    return head + choices(k) + lines(k) + "\n" + body;
   }
 
  private:
-  // In parentheses unless it is one load or a number.
-  std::string factor(const Scalar& x) const {
-    bool plain = x->function == Scalar::load ? !x->guarded : x->function == Scalar::constant;
-    return plain ? text(x) : "(" + text(x) + ")";
+  static std::string loops(const std::vector<Axis>& axes) {
+    std::string result;
+    for (const Axis& axis : axes)
+      result +=
+          fmt::format("{}{}<{}", result.empty() ? "" : ", ", variable_name(axis.variable), axis.extent.str());
+    return result;
   }
 
-  static std::string notes(const Kernel& k) {
+  std::string shared(std::span<const Scalar> expressions) {
+    std::string text;
+    for (const std::string& definition : scalars_.share(expressions)) text += "  " + definition + "\n";
+    return text;
+  }
+
+  std::string statement(const Statement& s) {
+    std::vector<Scalar> expressions = s.index;
+    expressions.push_back(s.value);
+    std::string text = shared(expressions), index;
+    for (const Scalar& i : s.index) index += (index.empty() ? "" : ",") + scalars_.text(i);
+    text += fmt::format("  {}[{}]", name(s.buffer), index);
+    if (!s.axes.empty()) text += " for " + loops(s.axes);
+    text += s.scatter ? " += " : " = ";
+    if (s.reduction != Reduction::none)
+      text += fmt::format("{} over {} of ", tenon::name(s.reduction), loops(s.reduced));
+    return text + scalars_.text(s.value) + "\n";
+  }
+
+  std::string buffer(const Buffer& b) const {
+    std::string line =
+        fmt::format("buffer {} {} {}", plain_or_quoted(b.name), tenon::name(b.storage), b.type.str());
+    if (b.slot >= 0) line += fmt::format(" slot {}", b.slot);
+    if (b.offset >= 0) line += fmt::format(" at {}", b.offset);
+    if (b.first >= 0) line += fmt::format(" alive {} to {}", b.first + 1, b.last + 1);
+    return line;
+  }
+
+  std::string check(const IndexCheck& c) const {
+    return fmt::format("check 0 <= {} < {} {}", name(c.index), c.extent.str(), quoted(c.message));
+  }
+
+  // In parentheses unless it is one load or a number.
+  std::string factor(const Scalar& x) const {
+    const bool plain = x->function == Scalar::load ? !x->guarded : x->function == Scalar::constant;
+    std::string text = scalars_.text(x);
+    return plain ? text : "(" + text + ")";
+  }
+
+  // What tile has decided.
+  static std::string choices(const Kernel& k) {
     std::string result;
-    auto add = [&](const std::string& note) { result += (result.empty() ? "  # " : ", ") + note; };
+    auto add = [&](const std::string& choice) { result += (result.empty() ? "  | " : ", ") + choice; };
     if (k.contraction) {
-      add(fmt::format("tile {}x{} k {}", k.tile.rows, 16 * k.tile.vectors, k.tile.k_block));
+      add(fmt::format("tile {}x{} k {} group {}", k.tile.rows, 16 * k.tile.vectors, k.tile.k_block,
+                      k.tile.group));
       if (k.tile.pack_a) add("pack a");
       if (k.tile.pack_b) add("pack b");
     }
     if (k.threads > 1) add(fmt::format("{} threads", k.threads));
     if (k.barrier) add("barrier");
+    return result;
+  }
+
+  static std::string lines(const Kernel& k) {
+    std::string result;
     for (const Line& line : k.lines)
-      if (line.known()) add(line.str());
+      if (line.known()) result += (result.empty() ? "  # " : ", ") + line.str();
     return result;
   }
 
   const KernelList& list_;
+  ScalarPrinter scalars_;
 };
 
 }  // namespace
+
+std::string_view name(Storage storage) {
+  constexpr std::string_view names[] = {"input", "state", "output", "constant",
+                                        "arena", "row",   "tile",   "argument"};
+  return names[static_cast<size_t>(storage)];
+}
 
 std::string str(const Kernel& kernel, const KernelList& list) { return Printer(list).kernel(kernel); }
 
 std::string str(const KernelList& list) {
   Printer printer(list);
-  std::string text = fmt::format("entry {}", list.entry);
-  if (list.size) text += fmt::format(" for {}<={}", list.size, list.maximum);
-  text += fmt::format("  # arena {} bytes, at least {}\n", list.arena_bytes, list.lower_bound);
-  for (const IndexCheck& check : list.door)
-    text += fmt::format("door: check 0 <= {} < {} ({})\n", printer.name(check.index), check.extent.str(), check.message);
+  std::string text = printer.head();
   for (const Kernel& kernel : list.kernels) text += printer.kernel(kernel);
-  for (const Buffer& buffer : list.buffers) text += printer.buffer(buffer) + "\n";
-  for (const std::string& note : list.notes) text += "note: " + note + "\n";
   return text;
 }
 

@@ -11,11 +11,6 @@ template <typename... Args>
   throw InternalError(fmt::format(format, std::forward<Args>(args)...));
 }
 
-const Buffer& buffer_of(const KernelList& list, BufferId id) {
-  if (id < 0 || id >= static_cast<BufferId>(list.buffers.size())) broken("there is no buffer {}", id);
-  return list.buffers[static_cast<size_t>(id)];
-}
-
 // One kernel: what its statements store, and that each of their loads finds a value.
 class KernelVerifier {
  public:
@@ -30,6 +25,7 @@ class KernelVerifier {
     if (kernel_.contraction)
       for (const Scalar& x : {kernel_.contraction->a, kernel_.contraction->b})
         each_load(x, [&](const Scalar& load) { operand("sum", load->integer); });
+    shape();
     for (size_t s = 0; s < kernel_.body.size(); ++s) {
       stores_once(s);
       const Statement& statement = kernel_.body[s];
@@ -40,12 +36,68 @@ class KernelVerifier {
   }
 
  private:
-  const Buffer& buffer(BufferId id) const { return buffer_of(list_, id); }
+  const Buffer& buffer(BufferId id) const {
+    if (id < 0 || id >= static_cast<BufferId>(list_.buffers.size())) broken("there is no buffer {}", id);
+    return list_.buffers[static_cast<size_t>(id)];
+  }
 
   static void each_load(const Scalar& x, const std::function<void(const Scalar&)>& found) {
     visit(x, [&](const Scalar& node) {
       if (node->function == Scalar::load) found(node);
     });
+  }
+
+  // What stands where, and that every variable is that of a loop.
+  void shape() const {
+    if (kernel_.check && (kernel_.contraction || !kernel_.body.empty()))
+      broken("{}: a check does nothing else", kernel_.name);
+    if (kernel_.contraction) {
+      const Contraction& c = *kernel_.contraction;
+      std::vector<Axis> loops = outer_;
+      loops.insert(loops.end(), c.k.begin(), c.k.end());
+      bound("its sum", loops, {c.a, c.b});
+      if (uses(c.a, c.n.variable) || uses(c.b, c.m.variable))
+        broken("{}: the first factor of its sum depends on {}, or the second on {}", kernel_.name,
+               variable_name(c.n.variable), variable_name(c.m.variable));
+    }
+    for (size_t s = 0; s < kernel_.body.size(); ++s) {
+      const Statement& statement = kernel_.body[s];
+      const std::string reader = fmt::format("statement {}", s + 1);
+      std::vector<Axis> loops = outer_;
+      if (!kernel_.contraction)
+        loops.insert(loops.end(), statement.axes.begin(), statement.axes.end());
+      else if (statement.reduction != Reduction::none || statement.scatter ||
+               statement.axes != std::vector{kernel_.contraction->m, kernel_.contraction->n})
+        broken("{}: {} is no epilogue: it reduces, scatters or has other loops than the sum", kernel_.name,
+               reader);
+      loops.insert(loops.end(), statement.reduced.begin(), statement.reduced.end());
+      if ((statement.reduction == Reduction::none) != statement.reduced.empty() ||
+          (statement.reduction == Reduction::argmax && statement.reduced.size() != 1))
+        broken("{}: {} has loops to reduce and no reduction, or the other way round", kernel_.name, reader);
+      std::vector<Scalar> all = statement.index;
+      all.push_back(statement.value);
+      bound(reader, loops, all);
+    }
+  }
+
+  static bool uses(const Scalar& x, int64_t variable) {
+    bool found = false;
+    visit(x, [&](const Scalar& node) { found = found || node == Scalar::index(variable); });
+    return found;
+  }
+
+  void bound(std::string_view reader, const std::vector<Axis>& loops,
+             const std::vector<Scalar>& expressions) const {
+    std::set<int64_t> variables;
+    for (const Axis& axis : loops)
+      if (!variables.insert(axis.variable).second)
+        broken("{}: {} runs over {} twice", kernel_.name, reader, variable_name(axis.variable));
+    for (const Scalar& x : expressions)
+      visit(x, [&](const Scalar& node) {
+        if (node->function == Scalar::variable && !variables.contains(node->integer))
+          broken("{}: {} uses {}, which no loop around it runs over", kernel_.name, reader,
+                 variable_name(node->integer));
+      });
   }
 
   // Whether memory holds a value of the buffer before this kernel begins.
@@ -142,133 +194,27 @@ class KernelVerifier {
   std::map<BufferId, std::vector<size_t>> writers_;  // statements of this kernel, ascending
 };
 
-// What threads have touched since they last met.
-class Barriers {
- public:
-  explicit Barriers(const KernelList& list) : list_(list) {
-    for (const Kernel& kernel : list.kernels) several_ |= kernel.threads > 1;
-  }
-
-  void pass(const Kernel& kernel, const Touched& touched) {
-    if (checked_ && !kernel.check) meet(), flag_read_ = true;
-    if (kernel.barrier) meet(), flag_read_ = false;
-    if (several_ && kernel.check && flag_read_)
-      broken("{}: its check writes the flag that another thread may still read", kernel.name);
-    for (BufferId id : touched.read) apart(kernel, id, written_);
-    for (BufferId id : touched.written) apart(kernel, id, written_), apart(kernel, id, read_);
-    for (BufferId id : touched.read) note(read_, id, kernel);
-    for (BufferId id : touched.written) note(written_, id, kernel);
-    checked_ = kernel.check.has_value();
-  }
-
- private:
-  using Since = std::map<BufferId, const Kernel*>;  // the last kernel, of several threads if there was one
-
-  void meet() { read_.clear(), written_.clear(); }
-  static void note(Since& since, BufferId id, const Kernel& kernel) {
-    const Kernel*& known = since[id];
-    if (!known || known->threads == 1) known = &kernel;
-  }
-  // Kernels of one thread all run on the first.
-  void apart(const Kernel& kernel, BufferId id, const Since& since) const {
-    auto it = since.find(id);
-    if (it != since.end() && (kernel.threads > 1 || it->second->threads > 1))
-      broken("{} and {} touch '{}' on different threads, and no barrier is between them", it->second->name,
-             kernel.name, buffer_of(list_, id).name);
-  }
-
-  const KernelList& list_;
-  Since read_, written_;
-  bool several_ = false;  // some kernel runs on several threads
-  bool checked_ = false, flag_read_ = false;
-};
-
-// The kernels that may run while each one does: all between the same barriers, if it has several threads.
-std::vector<std::pair<size_t, size_t>> spans(const KernelList& list) {
-  std::vector<std::pair<size_t, size_t>> result;
-  for (size_t first = 0; first < list.kernels.size();) {
-    size_t next = first + 1;
-    while (next < list.kernels.size() && !list.kernels[next].barrier) ++next;
-    for (size_t k = first; k < next; ++k)
-      result.push_back(list.kernels[k].threads > 1 ? std::pair(first, next - 1) : std::pair(k, k));
-    first = next;
-  }
-  return result;
-}
-
-struct Life {
-  BufferId buffer;
-  size_t first, last;  // kernels
-  int64_t begin, end;  // bytes
-};
-
-// In the order of their beginnings; the alive ones lie in a row, so that only neighbours can meet.
-void verify_lives(const KernelList& list, std::vector<Life> lives) {
-  std::stable_sort(lives.begin(), lives.end(),
-                   [](const Life& a, const Life& b) { return a.first < b.first; });
-  std::map<int64_t, const Life*> alive;     // by begin
-  std::multimap<size_t, const Life*> ends;  // by last
-  for (const Life& life : lives) {
-    const Buffer& buffer = buffer_of(list, life.buffer);
-    if (life.begin < 0 || life.begin % 64 != 0 || life.end > list.arena_bytes)
-      broken("'{}' at {} does not lie in the arena of {} bytes", buffer.name, life.begin, list.arena_bytes);
-    while (!ends.empty() && ends.begin()->first < life.first) {
-      alive.erase(ends.begin()->second->begin);
-      ends.erase(ends.begin());
-    }
-    if (life.begin == life.end) continue;
-    auto after = alive.lower_bound(life.begin);
-    auto meets = [&](const Life& other) {
-      if (life.begin < other.end && other.begin < life.end)
-        broken("'{}' (k{} to k{}) and '{}' (k{} to k{}) share bytes while both are alive",
-               buffer_of(list, other.buffer).name, other.first + 1, other.last + 1, buffer.name,
-               life.first + 1, life.last + 1);
-    };
-    if (after != alive.end()) meets(*after->second);
-    if (after != alive.begin()) meets(*std::prev(after)->second);
-    alive[life.begin] = &life;
-    ends.emplace(life.last, &life);
-  }
-}
-
 }  // namespace
 
 void verify(const KernelList& list) {
   std::vector<char> written(list.buffers.size());
-  std::map<BufferId, Life> lives;
-  const auto span = spans(list);
-  Barriers barriers(list);
-  for (size_t k = 0; k < list.kernels.size(); ++k) {
-    const Kernel& kernel = list.kernels[k];
+  for (const Kernel& kernel : list.kernels) {
     KernelVerifier(kernel, list, written).run();
-    Touched touched = touched_buffers(kernel, list);
-    barriers.pass(kernel, touched);
-    for (BufferId id : touched.written) written[static_cast<size_t>(id)] = true;
-    touched.read.merge(touched.written);
-    for (BufferId id : touched.read) {
-      const Buffer& buffer = buffer_of(list, id);
-      if (buffer.storage != Storage::arena || buffer.offset < 0) continue;
-      const Life now{id, span[k].first, span[k].second, buffer.offset,
-                     buffer.offset + buffer.type.bytes(list.maximum)};
-      Life& life = lives.try_emplace(id, now).first->second;
-      life.first = std::min(life.first, now.first), life.last = std::max(life.last, now.last);
-    }
+    for (BufferId id : touched_buffers(kernel, list).written) written[static_cast<size_t>(id)] = true;
   }
-  std::vector<char> stored(list.outputs.size());
-  std::map<int64_t, bool> updated;
+  std::vector<char> outputs(list.outputs.size()), states(list.states.size());
   for (size_t id = 0; id < list.buffers.size(); ++id) {
     const Buffer& buffer = list.buffers[id];
-    if (buffer.storage == Storage::output && written[id]) stored[static_cast<size_t>(buffer.slot)] = true;
-    if (buffer.storage == Storage::state && written[id]) updated[buffer.slot] = true;
+    if (!written[id]) continue;
+    if (buffer.storage == Storage::output) outputs.at(static_cast<size_t>(buffer.slot)) = true;
+    if (buffer.storage == Storage::state) states.at(static_cast<size_t>(buffer.slot)) = true;
   }
-  for (size_t slot = 0; slot < stored.size(); ++slot)
-    if (!stored[slot]) broken("nothing writes the output '{}'", list.outputs[slot]);
+  for (size_t slot = 0; slot < outputs.size(); ++slot)
+    if (!outputs[slot]) broken("nothing writes the output '{}'", list.outputs[slot].name);
   for (int64_t slot : list.updated)
-    if (!updated.contains(slot))
-      broken("nothing writes the state '{}'", list.states[static_cast<size_t>(slot)]);
-  std::vector<Life> all;
-  for (const auto& [id, life] : lives) all.push_back(life);
-  verify_lives(list, std::move(all));
+    if (!states.at(static_cast<size_t>(slot)))
+      broken("nothing writes the state '{}'", list.states[static_cast<size_t>(slot)].name);
+  verify_memory(list);
 }
 
 }  // namespace tenon

@@ -13,7 +13,7 @@ TEST_CASE("a dense layer is one contraction: pixels are read as bytes, bias and 
   g.entry("predict", {{"h", relu(matmul(cast(x, f32) * 0.5, w) + b)}});
   CHECK(kernels(g, "predict") == R"(
 k1 for i<n, j<128: acc = sum over k<784 of (f32(x[i,k]) * 0.5) * W[k,j]
-  h[i,j] for i<n, j<128 = max(acc[i,j] + b[j],0)
+  h[i,j] for i<n, j<128 = max(acc[i,j] + b[j],0.0)
 )");
 }
 
@@ -73,7 +73,7 @@ TEST_CASE("views cost nothing: reshape, transpose, slice and reverse are index a
 k1 for i<n, j<6
   same[i,j,k] for k<4 = x[i,j,k] + x[i,j,k]
 k2 for i<4
-  turned[i,j] for j<n = x[j,(2 + 2 * i) // 4,(2 + 2 * i) % 4] * 2
+  turned[i,j] for j<n = x[j,(2 + 2 * i) // 4,(2 + 2 * i) % 4] * 2.0
 k3
   flat[i] for i<24n = -x[i // 24,i // 4 % 6,i % 4]
 )");
@@ -90,8 +90,8 @@ k1 for i<4, j<4: acc = sum over k<4 of x[i,k] * W[k,j]
   y[i,j] for i<4, j<4 = acc[i,j]
 k2 for i<4
   old[i,j] for j<4 = W[i,j]
-k3 for i<4, j<4: acc = sum over k<4 of x[k,i] * x[k,j]
-  W[i,j] for i<4, j<4 = W[i,j] - acc[i,j]
+k3 for i<4, j<4: acc.2 = sum over k<4 of x[k,i] * x[k,j]
+  W[i,j] for i<4, j<4 = W[i,j] - acc.2[i,j]
 )");
 }
 
@@ -112,16 +112,16 @@ note: b: updated by a copy: its old value is read after its new value
 )");
   CHECK(kernels(g, "turn") == R"(
 k1 for i<4
-  mul[i,j] for j<4 = a[j,i] * 2
+  mul[i,j] for j<4 = a[j,i] * 2.0
 k2 for i<4
   a[i,j] for j<4 = mul[i,j]
 note: a: updated by a copy: the kernel that computes it reads other elements of the old value
 )");
   CHECK(kernels(g, "square") == R"(
 k1 for i<4, j<4: acc = sum over k<4 of a[i,k] * a[k,j]
-  contract.2[i,j] for i<4, j<4 = acc[i,j]
+  contract[i,j] for i<4, j<4 = acc[i,j]
 k2 for i<4
-  a[i,j] for j<4 = contract.2[i,j]
+  a[i,j] for j<4 = contract[i,j]
 note: a: updated by a copy: the kernel that computes it reads other elements of the old value
 )");
 }
@@ -142,7 +142,7 @@ k1 for i<n
   CHECK(kernels(g, "computed") == R"(
 k1
   add[i] for i<n = word[i] + shift[i]
-k2 check 0 <= add < 100 (gather: index)
+k2 check 0 <= add < 100 "gather: index"
 k3 for i<n
   y[i,j] for j<8 = table[i64(add[i]),j]
 k4

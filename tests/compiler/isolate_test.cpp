@@ -34,7 +34,7 @@ struct Adds {
                                 .index = {i}}},
                               threads);
     kernel.lines = {{name.c_str(), 7}};
-    kernel.scope = kernel.name = name;
+    kernel.name = name;
     return isolate(s.list, kernel);
   }
 };

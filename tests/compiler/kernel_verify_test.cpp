@@ -24,7 +24,7 @@ struct Rows {
   BufferId x, e, m, y;
 
   explicit Rows(bool together, Storage of_m = Storage::arena) {
-    list.outputs = {"y"};
+    list.outputs = {{"y", {f32, {8, 4}}, {}}};
     x = buffer("x", {8, 4}, Storage::input), e = buffer("e", {8, 4}, Storage::arena);
     m = buffer("m", of_m == Storage::row ? Shape{} : Shape{8}, of_m),
     y = buffer("y", {8, 4}, Storage::output);
@@ -66,8 +66,8 @@ struct Product : Rows {
 
   explicit Product(bool in_place) : Rows(true) {
     list = {};
-    list.outputs = in_place ? std::vector<std::string>{} : std::vector<std::string>{"y"};
-    list.states = {"W"};
+    if (!in_place) list.outputs = {{"y", {f32, {4, 4}}, {}}};
+    list.states = {{"W", {f32, {4, 4}}, {}}};
     x = buffer("x", {4, 4}, Storage::input), w = buffer("W", {4, 4}, Storage::state);
     y = buffer("y", {4, 4}, Storage::output), acc = buffer("acc", {4, 4}, Storage::tile);
     kernel();
@@ -146,7 +146,7 @@ TEST_CASE("every element is stored once") {
 
 TEST_CASE("outputs and updated states are written") {
   Rows rows(true);
-  rows.list.outputs.push_back("z");
+  rows.list.outputs.push_back({"z", {f32, {8, 4}}, {}});
   CHECK(fault(rows.list) == "nothing writes the output 'z'");
   Product product(false);
   product.list.updated = {0};

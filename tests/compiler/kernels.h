@@ -18,7 +18,7 @@ inline std::string kernels(const Graph& graph, std::string_view entry) {
   for (const std::string& note : list.notes) text += "note: " + note + "\n";
   bool comment = false;
   for (size_t i = 0; i < text.size(); ++i) {
-    comment = text[i] != '\n' && (comment || text.compare(i, 3, "  #") == 0);
+    comment = text[i] != '\n' && (comment || text.compare(i, 3, "  #") == 0 || text.compare(i, 3, "  |") == 0);
     if (!comment) result += text[i];
   }
   return "\n" + result;

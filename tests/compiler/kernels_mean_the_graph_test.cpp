@@ -127,19 +127,16 @@ class RandomEntry {
 };
 
 // The memory of a run, as the bindings say.
-KernelMemory memory(const KernelList& list, const Body& body, const Bindings& bindings) {
+KernelMemory memory(const KernelList& list, const Bindings& bindings) {
   KernelMemory result;
-  auto bytes = [&](NodeId id) {
-    return *bindings.at(body.node(id).attributes.get<std::string>("name")).literal().bytes;
-  };
-  for (NodeId id : list.inputs) result.inputs.push_back(bytes(id));
-  for (const State& state : body.states) result.states.push_back(bytes(state.node));
+  for (const Binding& input : list.inputs) result.inputs.push_back(*bindings.at(input.name).literal().bytes);
+  for (const Binding& state : list.states) result.states.push_back(*bindings.at(state.name).literal().bytes);
   return result;
 }
 
 }  // namespace
 
-TEST_CASE("kernels compute what the graph means, in whatever order threads may run them") {
+TEST_CASE("kernels compute what the graph means, in whatever order threads may run them, and read back from their text") {
   for (uint64_t seed = 1; seed <= 1500; ++seed) {
     CAPTURE(seed);
     RandomEntry random(seed);
@@ -151,21 +148,24 @@ TEST_CASE("kernels compute what the graph means, in whatever order threads may r
     place(list);
     CAPTURE(str(list));
     verify(list);
+    const std::vector<KernelList> read = parse_kernels(str(list), "kernels");
+    REQUIRE(read.size() == 1);
+    CHECK(read[0] == list);
     CHECK(list.arena_bytes >= list.lower_bound);
     const Bindings bindings = random.bindings();
     const EntryResult expected = evaluate_entry(body, "entry", bindings, random.n);
-    KernelMemory forwards = memory(list, body, bindings), adverse = forwards;
+    KernelMemory forwards = memory(list, bindings), adverse = forwards;
     REQUIRE(interpret(list, forwards, random.n).check == -1);
     REQUIRE(interpret(list, adverse, random.n, RunOrder::adverse).check == -1);
     CHECK(adverse.outputs == forwards.outputs);
     CHECK(adverse.states == forwards.states);
     for (size_t slot = 0; slot < list.outputs.size(); ++slot) {
-      const Comparison comparison = compare(expected.outputs.at(list.outputs[slot]), forwards.outputs[slot]);
-      CHECK_MESSAGE(comparison.agree(), list.outputs[slot] << ": " << comparison.str());
+      const Comparison comparison = compare(expected.outputs.at(list.outputs[slot].name), forwards.outputs[slot]);
+      CHECK_MESSAGE(comparison.agree(), list.outputs[slot].name << ": " << comparison.str());
     }
     for (size_t slot = 0; slot < list.states.size(); ++slot) {
-      const Comparison comparison = compare(expected.states.at(list.states[slot]), forwards.states[slot]);
-      CHECK_MESSAGE(comparison.agree(), list.states[slot] << ": " << comparison.str());
+      const Comparison comparison = compare(expected.states.at(list.states[slot].name), forwards.states[slot]);
+      CHECK_MESSAGE(comparison.agree(), list.states[slot].name << ": " << comparison.str());
     }
   }
 }

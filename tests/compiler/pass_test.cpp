@@ -76,7 +76,7 @@ TEST_CASE("each rung of TENON_DEBUG shows one thing more") {
   CHECK(has(all[1], " ms"));
   CHECK(has(all[1], "(unchanged)"));
   CHECK(has(all[1], "different, in"));
-  const std::string_view shown[] = {"tenon: simplify", "entry \"f\"", "entry f ", "define ", "\t.text"};
+  const std::string_view shown[] = {"tenon: simplify", "entry \"f\"", "kernels 1\n", "define ", "\t.text"};
   for (int level = 0; level <= 5; ++level)
     for (int rung = 1; rung <= 5; ++rung) {
       CAPTURE(level);
