@@ -106,7 +106,7 @@ std::vector<Pattern> patterns() {
     return Stage{{"g", "rate"}, [=](Graph& graph, Values& v, std::vector<Update>& updates) {
                    const Value w = graph.parameter("W", f32, v["g"].shape(), normal(1));
                    const Optimizer rule = optimizer(v["rate"]);
-                   updates = rule.step({w, v["g"], v["rate"], {}, cast(graph.step(), f32) + 1});
+                   updates = rule.step({w, v["g"], v["rate"], {}});
                    return Values{};
                  }};
   };

@@ -93,8 +93,11 @@ void bind_unread(const Body& source, ProgramEntry& entry) {
 ProgramEntry describe(const KernelList& list) {
   ProgramEntry entry;
   entry.name = list.entry;
-  entry.inputs = list.inputs;
-  entry.outputs = list.outputs;
+  auto bindings = [](const std::vector<Named>& from, std::vector<Binding>& to) {
+    for (const auto& [name, type, line] : from) to.push_back({name, type, line});
+  };
+  bindings(list.inputs, entry.inputs);
+  bindings(list.outputs, entry.outputs);
   entry.updated.assign(list.updated.begin(), list.updated.end());
   auto range = [&](const IndexCheck& check, bool door) {
     const Buffer& buffer = list.buffers[static_cast<size_t>(check.index)];

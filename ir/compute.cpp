@@ -1,9 +1,11 @@
 #include "ir/compute.h"
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <limits>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -94,49 +96,74 @@ std::span<const Scalar> ScalarNode::indices() const {
 Scalar ScalarNode::guard() const { return guarded ? arguments[arguments.size() - 2] : Scalar(); }
 Scalar ScalarNode::otherwise() const { return guarded ? arguments.back() : Scalar(); }
 
-bool Scalar::operator==(const Scalar& other) const {
-  if (node_ == other.node_) return true;
-  if (!node_ || !other.node_) return false;
-  const ScalarNode &a = *node_, &b = *other.node_;
+namespace {
+// Whether two nodes are equal but for their arguments.
+bool alike(const ScalarNode& a, const ScalarNode& b) {
   return a.function == b.function && a.dtype == b.dtype && a.integer == b.integer && a.guarded == b.guarded &&
          a.size == b.size && std::bit_cast<uint64_t>(a.number) == std::bit_cast<uint64_t>(b.number) &&
-         a.arguments == b.arguments;
+         a.arguments.size() == b.arguments.size();
+}
+}  // namespace
+
+bool Scalar::operator==(const Scalar& other) const {
+  using Pair = std::pair<const ScalarNode*, const ScalarNode*>;
+  if (node_ == other.node_) return true;
+  if (!node_ || !other.node_ || !alike(*node_, *other.node_)) return false;
+  std::vector<Pair> open{{node_.get(), other.node_.get()}};
+  std::set<Pair> seen;
+  while (!open.empty()) {
+    const Pair pair = open.back();
+    open.pop_back();
+    const std::vector<Scalar>&left = pair.first->arguments, &right = pair.second->arguments;
+    if (left.empty() || !seen.insert(pair).second) continue;
+    for (size_t i = 0; i < left.size(); ++i) {
+      if (left[i].node_ == right[i].node_) continue;
+      if (!alike(*left[i], *right[i])) return false;
+      open.emplace_back(&*left[i], &*right[i]);
+    }
+  }
+  return true;
+}
+
+// Takes the arguments out of every node that dies with this one, so that their own destructors find none.
+ScalarNode::~ScalarNode() {
+  std::vector<Scalar> open = std::move(arguments);
+  while (!open.empty()) {
+    const Scalar last = std::move(open.back());
+    open.pop_back();
+    if (last.node_.use_count() != 1) continue;
+    std::atomic_thread_fence(std::memory_order_acquire);  // another thread may have been the last but one to hold it
+    std::vector<Scalar> inner = std::move(const_cast<ScalarNode&>(*last).arguments);
+    std::move(inner.begin(), inner.end(), std::back_inserter(open));
+  }
+}
+
+Scalar Scalar::make(Function function, DType dtype, std::vector<Scalar> arguments, int64_t integer, double number,
+                    const char* size, bool guarded) {
+  Scalar result;
+  result.node_ =
+      std::make_shared<ScalarNode>(function, dtype, std::move(arguments), integer, number, size, guarded);
+  return result;
 }
 
 Scalar Scalar::number(DType dtype, double value) {
-  ScalarNode node{.function = constant, .dtype = dtype, .arguments = {}};
-  if (is_float(dtype))
-    node.number = dtype == f32 ? static_cast<float>(value) : value;
-  else
-    node.integer = static_cast<int64_t>(value);
-  return Scalar(std::make_shared<const ScalarNode>(std::move(node)));
+  if (!is_float(dtype)) return make(constant, dtype, {}, static_cast<int64_t>(value));
+  return make(constant, dtype, {}, 0, dtype == f32 ? static_cast<float>(value) : value);
 }
-Scalar Scalar::integer(int64_t value) {
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = constant, .dtype = i64, .arguments = {}, .integer = value}));
-}
-Scalar Scalar::boolean(bool value) {
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = constant, .dtype = DType::boolean, .arguments = {}, .integer = value}));
-}
-Scalar Scalar::index(int64_t number) {
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = variable, .dtype = i64, .arguments = {}, .integer = number}));
-}
+Scalar Scalar::integer(int64_t value) { return make(constant, i64, {}, value); }
+Scalar Scalar::boolean(bool value) { return make(constant, DType::boolean, {}, value); }
+Scalar Scalar::index(int64_t number) { return make(variable, i64, {}, number); }
 Scalar Scalar::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
-  return Scalar(std::make_shared<const ScalarNode>(ScalarNode{
-      .function = size, .dtype = i64, .arguments = {}, .integer = extent.count, .size = extent.size}));
+  return make(Scalar::size, i64, {}, extent.count, 0, extent.size);
 }
 Scalar Scalar::read(int64_t source, DType dtype, std::vector<Scalar> indices) {
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = load, .dtype = dtype, .arguments = std::move(indices), .integer = source}));
+  return make(load, dtype, std::move(indices), source);
 }
 Scalar Scalar::read_if(Scalar guard, int64_t source, DType dtype, std::vector<Scalar> indices, Scalar otherwise) {
   indices.push_back(std::move(guard));
   indices.push_back(std::move(otherwise));
-  return Scalar(std::make_shared<const ScalarNode>(ScalarNode{
-      .function = load, .dtype = dtype, .arguments = std::move(indices), .integer = source, .guarded = true}));
+  return make(load, dtype, std::move(indices), source, 0, nullptr, true);
 }
 
 Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
@@ -153,14 +180,12 @@ Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
   for (size_t i = function == select ? 2 : 1; i < arguments.size(); ++i)
     check(arguments[i]->dtype == arguments[function == select ? 1 : 0]->dtype,
           "the arguments of a scalar function have one type");
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = function, .dtype = dtype, .arguments = std::move(arguments)}));
+  return make(function, dtype, std::move(arguments));
 }
 
 Scalar Scalar::to(DType dtype, Scalar x) {
   if (x->dtype == dtype) return x;
-  return Scalar(std::make_shared<const ScalarNode>(
-      ScalarNode{.function = cast, .dtype = dtype, .arguments = {std::move(x)}}));
+  return make(cast, dtype, {std::move(x)});
 }
 
 Scalar operator+(Scalar a, Scalar b) {
@@ -239,31 +264,36 @@ Scalar with_arguments(const Scalar& x, std::vector<Scalar> a) {
 
 Scalar substitute(const Scalar& x, const std::function<Scalar(const Scalar&)>& replace) {
   std::unordered_map<const ScalarNode*, Scalar> done;
-  std::function<Scalar(const Scalar&)> walk = [&](const Scalar& old) -> Scalar {
-    if (auto it = done.find(&*old); it != done.end()) return it->second;
+  visit(x, [&](const Scalar& old) {
     std::vector<Scalar> arguments;
     bool changed = false;
     for (const Scalar& argument : old->arguments) {
-      arguments.push_back(walk(argument));
+      arguments.push_back(done.at(&*argument));
       changed |= &*arguments.back() != &*argument;
     }
     Scalar result = changed ? with_arguments(old, std::move(arguments)) : old;
     if (old->function == Scalar::load || old->function == Scalar::variable)
       if (Scalar replaced = replace(result)) result = replaced;
-    done.emplace(&*old, result);
-    return result;
-  };
-  return walk(x);
+    done.emplace(&*old, std::move(result));
+  });
+  return done.at(&*x);
 }
 
 void visit(const Scalar& x, const std::function<void(const Scalar&)>& visit) {
-  std::unordered_set<const ScalarNode*> seen;
-  std::function<void(const Scalar&)> walk = [&](const Scalar& node) {
-    if (!seen.insert(&*node).second) return;
-    for (const Scalar& argument : node->arguments) walk(argument);
-    visit(node);
-  };
-  walk(x);
+  std::unordered_set<const ScalarNode*> seen{&*x};
+  std::vector<std::pair<const Scalar*, size_t>> open{{&x, 0}};  // nodes, and how many of their arguments were visited
+  while (!open.empty()) {
+    auto& [node, next] = open.back();
+    const std::vector<Scalar>& arguments = (*node)->arguments;
+    if (next < arguments.size()) {
+      const Scalar& argument = arguments[next++];
+      if (seen.insert(&*argument).second) open.emplace_back(&argument, 0);
+      continue;
+    }
+    const Scalar& left = *node;
+    open.pop_back();
+    visit(left);
+  }
 }
 
 std::string_view name(Reduction reduction) {

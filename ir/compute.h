@@ -3,7 +3,8 @@
 //   y[i,j] = sum over k of a[i,k] * b[k,j]
 // A Definition names the loops (axes of the result, then reduced axes) and a Scalar body over them. The evaluator
 // and the compiler read definitions and never operation names. A Scalar is an immutable expression DAG; index
-// arithmetic is i64 and uses the same language, so a gather is a load whose index holds a load.
+// arithmetic is i64 and uses the same language, so a gather is a load whose index holds a load. Nothing here recurses:
+// an expression may be as deep as the user's graph, and sharing may make it exponentially long when written out.
 #include <functional>
 #include <memory>
 #include <optional>
@@ -49,7 +50,9 @@ class Scalar {
   static Scalar to(DType dtype, Scalar x);                               // cast; x itself if it has that type
 
  private:
-  explicit Scalar(std::shared_ptr<const ScalarNode> node) : node_(std::move(node)) {}
+  friend struct ScalarNode;
+  static Scalar make(Function function, DType dtype, std::vector<Scalar> arguments, int64_t integer = 0, double number = 0,
+                     const char* size = nullptr, bool guarded = false);
   std::shared_ptr<const ScalarNode> node_;
 };
 
@@ -63,6 +66,7 @@ struct ScalarNode {
   const char* size = nullptr;     // size: the name of n (the value is integer * n)
   bool guarded = false;           // load only
 
+  ~ScalarNode();
   std::span<const Scalar> indices() const;  // of a load
   Scalar guard() const;                     // of a guarded load
   Scalar otherwise() const;

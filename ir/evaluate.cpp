@@ -5,6 +5,7 @@
 #include <cstring>
 #include <functional>
 #include <limits>
+#include <map>
 #include <optional>
 
 #include "ir/ops.h"
@@ -58,7 +59,8 @@ ReferenceArray run_node(const Body& body, const Node& node, std::span<const Refe
       .op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
   application.result = node.type;
-  if (node.op->compute) return interpret(node.op->compute(application), application, operands, n, arithmetic);
+  auto definition = [&] { return interpret(node.op->compute(application), application, operands, n, arithmetic); };
+  if (!node.op->expand) return definition();
 
   Graph scratch;
   scratch.body().sizes = body.sizes;
@@ -66,31 +68,40 @@ ReferenceArray run_node(const Body& body, const Node& node, std::span<const Refe
   std::vector<Value> x;
   for (size_t i = 0; i < operands.size(); ++i)
     x.push_back(input(scratch.body(), std::to_string(i), application.operands[i], {}));
-  NodeId result = node.op->expand(x, node.attributes).id();
+  Value expanded = node.op->expand(x, node.attributes);
+  if (!expanded) return definition();
+  NodeId result = expanded.id();
   auto operand = [&](const std::string& name) { return operands[std::stoul(name)]; };
   return std::move(run(scratch.body(), {&result, 1}, operand, n, arithmetic)[0]);
 }
 
 std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, int64_t n,
                                 Arithmetic arithmetic) {
-  std::vector<int> readers(static_cast<size_t>(body.size()));
-  for (NodeId id : wanted) ++readers[static_cast<size_t>(id)];
-  for (NodeId id = body.size(); id-- > 0;)
-    if (readers[static_cast<size_t>(id)])
-      for (NodeId operand : body.node(id).operands) ++readers[static_cast<size_t>(operand)];
-
-  std::vector<std::optional<ReferenceArray>> values(readers.size());
-  for (NodeId id = 0; id < body.size(); ++id) {
-    if (!readers[static_cast<size_t>(id)]) continue;
+  struct Needed {
+    int readers = 0;
+    std::optional<ReferenceArray> value = {};
+  };
+  std::map<NodeId, Needed> needed;  // in the order of the graph, of which it may be a small part
+  std::vector<NodeId> open;
+  auto need = [&](NodeId id) {
+    if (needed[id].readers++ == 0) open.push_back(id);
+  };
+  for (NodeId id : wanted) need(id);
+  while (!open.empty()) {
+    const NodeId id = open.back();
+    open.pop_back();
+    for (NodeId operand : body.node(id).operands) need(operand);
+  }
+  for (auto& [id, result] : needed) {
     const Node& node = body.node(id);
     std::vector<const ReferenceArray*> operands;
-    for (NodeId operand : node.operands) operands.push_back(&*values[static_cast<size_t>(operand)]);
-    values[static_cast<size_t>(id)] = run_node(body, node, operands, leaf, n, arithmetic);
+    for (NodeId operand : node.operands) operands.push_back(&*needed[operand].value);
+    result.value = run_node(body, node, operands, leaf, n, arithmetic);
     for (NodeId operand : node.operands)
-      if (--readers[static_cast<size_t>(operand)] == 0) values[static_cast<size_t>(operand)].reset();
+      if (--needed[operand].readers == 0) needed[operand].value.reset();
   }
   std::vector<ReferenceArray> results;
-  for (NodeId id : wanted) results.push_back(*values[static_cast<size_t>(id)]);
+  for (NodeId id : wanted) results.push_back(*needed[id].value);
   return results;
 }
 

@@ -4,9 +4,11 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <unordered_set>
 
 #include "ir/op.h"
 #include "ir/ops.h"
+#include "ir/text.h"
 
 namespace tenon {
 namespace {
@@ -47,8 +49,7 @@ uint64_t hash_of(const Attribute& attribute) {
 uint64_t hash_of(const Op& op, std::span<const NodeId> operands, const Attributes& attributes) {
   uint64_t hash = hash_text(0xcbf29ce484222325u, op.name);
   for (NodeId operand : operands) hash = mix(hash, static_cast<uint64_t>(operand));
-  for (const auto& [name, attribute] : attributes.entries) hash = mix(hash_text(hash, name), hash_of(attribute));
-  return hash;
+  return mix(hash, attributes.hash());
 }
 
 // Adds what `from` knows and `to` does not; the most recent line stays last.
@@ -75,15 +76,17 @@ Origin current_origin(const Body& body, Line line) {
 
 }  // namespace
 
-Literal Literal::of(Type type, std::span<const double> values) {
-  check(!type.elements().symbolic() && type.elements().count == static_cast<int64_t>(values.size()),
-        "a literal has as many values as its type has elements");
+Literal Literal::of(Type type, std::span<const double> values, Line line) {
+  if (std::string why = flaw(type, 1); !why.empty())
+    fail(line, "constant: {} is not a possible type: {}", type.str(), why);
+  if (type.elements() != Extent(values.size()))
+    fail(line, "constant: {} has {} elements, there are {} values", type.str(), type.elements().str(), values.size());
   auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * static_cast<size_t>(byte_size(type.dtype)));
   auto put = [&]<typename T>(T, auto low, auto high) {
     for (size_t i = 0; i < values.size(); ++i) {
       if constexpr (std::is_integral_v<T>) {
         if (!(values[i] >= low && values[i] < high) || values[i] != std::trunc(values[i]))
-          throw Error(fmt::format("constant: {} is not a value of {}", values[i], name(type.dtype)));
+          fail(line, "constant: {} is not a value of {}", values[i], name(type.dtype));
       }
       T value = static_cast<T>(values[i]);
       std::memcpy(bytes->data() + i * sizeof(T), &value, sizeof(T));
@@ -145,6 +148,12 @@ Axes Attributes::axes(std::string_view name) const {
   return axes;
 }
 
+uint64_t Attributes::hash() const {
+  uint64_t hash = 0;
+  for (const auto& [name, attribute] : entries) hash = mix(hash_text(hash, name), hash_of(attribute));
+  return hash;
+}
+
 bool Attributes::operator==(const Attributes& other) const {
   return std::equal(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(),
                     [](const auto& a, const auto& b) {
@@ -172,8 +181,8 @@ const State* Body::state(NodeId id) const {
 }
 
 const State* Body::state(std::string_view name) const {
-  for (const State& state : states)
-    if (node(state.node).attributes.get<std::string>("name") == name) return &state;
+  for (auto [it, end] = named.equal_range(std::string(name)); it != end; ++it)
+    if (const State* found = state(it->second)) return found;
   return nullptr;
 }
 
@@ -221,11 +230,7 @@ Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes a
     application.fail("takes {} operands, got {}", op.operands >= 0 ? std::to_string(op.operands) : "one or more",
                      ids.size());
   Type type = op.type(application);
-  try {
-    elements(type.shape);
-  } catch (const Error& error) {
-    application.fail("{} is not a possible type: {}", type.str(), error.what());
-  }
+  check_type(body, op.name, type, application.line);
   uint64_t hash = hash_of(op, ids, attributes);
   for (auto [it, end] = body.table.equal_range(hash); it != end; ++it) {
     Node& node = body.nodes[static_cast<size_t>(it->second)];
@@ -235,12 +240,15 @@ Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes a
     }
   }
   NodeId id = body.size();
+  if (const Attribute* name = op.leaf ? attributes.find("name") : nullptr)
+    if (const auto* text = std::get_if<std::string>(name)) body.named.emplace(*text, id);
   body.nodes.push_back({&op, std::move(ids), std::move(attributes), std::move(type), std::move(origin)});
   body.table.emplace(hash, id);
   return {&body, id};
 }
 
 Scope::Scope(Body& body, std::string_view name, Line at) : body_(body) {
+  check_name("scope", name, at);
   Origin origin{at.known() ? std::vector<Line>{at} : std::vector<Line>{}, std::string(name), false};
   body.scopes.push_back({std::move(origin), false});
 }
@@ -254,6 +262,7 @@ Graph::~Graph() = default;
 
 Extent Graph::size(std::string_view name, int64_t maximum, std::source_location at) {
   if (name.empty()) fail(at, "size: the run-time size needs a name");
+  check_name("size", name, at);
   auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   if (!letter(name[0]) || !std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); }))
     fail(at, "size: '{}' is no identifier", name);
@@ -266,29 +275,28 @@ Extent Graph::size(std::string_view name, int64_t maximum, std::source_location 
   return Extent(1, name);
 }
 
-namespace {
-
-void check_type(const Body& body, std::string_view what, std::string_view name, const Type& type, Line line) {
-  if (name.empty()) fail(line, "{}: needs a name", what);
-  for (Extent extent : type.shape) {
-    if (extent.count < 0) fail(line, "{} '{}': extent {} is negative: {}", what, name, extent.count, type.str());
+void check_type(const Body& body, std::string_view what, const Type& type, Line line) {
+  for (Extent extent : type.shape)
     if (extent.symbolic() && !body.sizes.contains(extent.size))
-      fail(line, "{} '{}': {} has the run-time size '{}', which this graph does not declare", what, name, type.str(),
-           extent.size);
-  }
-  try {
-    type.bytes(body.sizes.empty() ? 1 : body.sizes.begin()->second);
-  } catch (const Error& error) {
-    fail(line, "{} '{}': {} is not a possible type: {}", what, name, type.str(), error.what());
-  }
+      fail(line, "{}: {} has the run-time size '{}', which the graph does not declare", what, type.str(), extent.size);
+  if (std::string why = flaw(type, body.sizes.empty() ? 1 : body.sizes.begin()->second); !why.empty())
+    fail(line, "{}: {} is not a possible type: {}", what, type.str(), why);
 }
+
+void check_name(std::string_view what, std::string_view name, Line line) {
+  if (name.find('\0') != name.npos)
+    fail(line, "{}: the name {} has a zero byte, at which others would take it to end", what, quoted(name));
+}
+
+namespace {
 
 Value add_state(Graph& graph, std::string_view kind, std::string_view local, Type type, const Initializer& initial,
                 Line line) {
   Body& body = graph.body();
   std::string path = body.scope();
   std::string name = path.empty() ? std::string(local) : path + "/" + std::string(local);
-  check_type(body, kind, local, type, line);
+  if (local.empty()) fail(line, "{}: needs a name", kind);
+  check_type(body, fmt::format("{} '{}'", kind, local), type, line);
   if (name == "seed" || name == "step")
     fail(line, "{} '{}': this name is taken by the {} of all random numbers; see Graph::{}", kind, name,
          name == "seed" ? "key" : "counter", name);
@@ -313,10 +321,10 @@ Value add_state(Graph& graph, std::string_view kind, std::string_view local, Typ
 
 Value Graph::input(std::string_view name, DType dtype, Shape shape, std::source_location at) {
   Type type{dtype, std::move(shape)};
-  check_type(*body_, "input", name, type, at);
-  for (NodeId id = 0; id < body_->size(); ++id) {
-    const Node& node = body_->node(id);
-    if (node.op == &input_op && node.attributes.get<std::string>("name") == name && node.type != type)
+  check_type(*body_, fmt::format("input '{}'", name), type, at);
+  for (auto [it, end] = body_->named.equal_range(std::string(name)); it != end; ++it) {
+    const Node& node = body_->node(it->second);
+    if (node.op == &input_op && node.type != type)
       fail(at, "input '{}': is {} here and {} at {}", name, type.str(), node.type.str(),
            node.origin.lines.front().str());
   }
@@ -351,27 +359,30 @@ Value step_of(Body& body) { return program_state(body, "step"); }
 void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
                   std::vector<Update> updates, std::source_location at) {
   if (name.empty()) fail(at, "entry: needs a name");
+  check_name("entry", name, at);
   if (body_->entry(name)) fail(at, "entry '{}': there is one with this name already", name);
   if (outputs.empty() && updates.empty()) fail(at, "entry '{}': has no output and no update", name);
   Entry entry{std::string(name), {}, {}};
+  std::unordered_set<std::string_view> names;
   for (const auto& [output, value] : outputs) {
     if (output.empty()) fail(at, "entry '{}': an output needs a name", name);
+    check_name(fmt::format("entry '{}'", name), output, at);
     if (!value || &value.body() != body_.get()) fail(at, "entry '{}': output '{}' is not of this graph", name, output);
-    for (const auto& [other, id] : entry.outputs)
-      if (other == output) fail(at, "entry '{}': two outputs are called '{}'", name, output);
+    if (!names.insert(output).second) fail(at, "entry '{}': two outputs are called '{}'", name, output);
     entry.outputs.emplace_back(output, value.id());
   }
+  std::unordered_set<NodeId> states, updated;
+  for (const State& state : body_->states) states.insert(state.node);
   for (const Update& update : updates) {
     if (!update.state || !update.value || &update.state.body() != body_.get() || &update.value.body() != body_.get())
       fail(at, "entry '{}': an update is not of this graph", name);
-    const State* state = body_->state(update.state.id());
-    if (!state) fail(at, "entry '{}': {} is no parameter or state, so it cannot be updated", name, update.state.op().name);
+    if (!states.contains(update.state.id()))
+      fail(at, "entry '{}': {} is no parameter or state, so it cannot be updated", name, update.state.op().name);
     const std::string& target = update.state.attributes().get<std::string>("name");
     if (update.value.type() != update.state.type())
       fail(at, "entry '{}': '{}' is {}, its new value is {}", name, target, update.state.type().str(),
            update.value.type().str());
-    for (const auto& [other, value] : entry.updates)
-      if (other == update.state.id()) fail(at, "entry '{}': '{}' is updated twice", name, target);
+    if (!updated.insert(update.state.id()).second) fail(at, "entry '{}': '{}' is updated twice", name, target);
     entry.updates.emplace_back(update.state.id(), update.value.id());
   }
   body_->entries.push_back(std::move(entry));

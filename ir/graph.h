@@ -28,7 +28,8 @@ struct Literal {
   Type type;  // no symbolic extent
   std::shared_ptr<const std::vector<std::byte>> bytes;
 
-  static Literal of(Type type, std::span<const double> values);  // converted; Error if a value does not fit
+  // Converted; Error unless there is one value for each element and it fits.
+  static Literal of(Type type, std::span<const double> values, Line line = {});
   double at(int64_t element) const;                              // i64 beyond 2^53: use integer_at
   int64_t integer_at(int64_t element) const;
   uint64_t hash() const;                       // of type and bytes
@@ -49,6 +50,7 @@ struct Attributes {
     return std::get<T>(*attribute);
   }
   Axes axes(std::string_view name) const;  // a list of integers
+  uint64_t hash() const;
   bool operator==(const Attributes& other) const;  // by bits: 0.0 and -0.0 differ, equal NaNs do not
 };
 
@@ -146,6 +148,7 @@ struct Receipt {
 struct Body {
   std::deque<Node> nodes;
   std::unordered_multimap<uint64_t, NodeId> table;            // hash -> node
+  std::unordered_multimap<std::string, NodeId> named;         // leaves by their names
   std::map<std::string, int64_t, std::less<>> sizes;          // run-time size -> maximum
   std::vector<State> states;
   std::vector<Entry> entries;
@@ -215,6 +218,11 @@ class Graph {
 void require_support(Value x, Support support, std::string_view operation, Line line);
 
 Value step_of(Body& body);  // Graph::step() for those who hold a Value only
+
+// Error "full: f32[-3] is not a possible type: ..." unless the graph can hold a value of the type.
+void check_type(const Body& body, std::string_view what, const Type& type, Line line);
+// Error if a name that the user gives has a zero byte.
+void check_name(std::string_view what, std::string_view name, Line line);
 
 // Appends a node, or finds its equal. Runs the op's type rule, which throws Error with `line`.
 Value apply(const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});

@@ -42,7 +42,8 @@ class Interpreter {
   ReferenceArray run();
 
  private:
-  int add(const Scalar& x);
+  int add(const Scalar& x);  // the step that computes it
+  void append(const Scalar& x);
   void execute(Step& step, int count);
   void load(Step& step, int count);
   void convert(Step& step, int count);
@@ -69,9 +70,15 @@ class Interpreter {
 };
 
 int Interpreter::add(const Scalar& x) {
-  if (auto known = known_.find(&*x); known != known_.end()) return known->second;
+  visit(x, [&](const Scalar& node) {
+    if (!known_.contains(&*node)) append(node);
+  });
+  return known_.at(&*x);
+}
+
+void Interpreter::append(const Scalar& x) {
   Step step{.scalar = x, .arguments = {}, .exact = true};
-  for (const Scalar& argument : x->arguments) step.arguments.push_back(add(argument));
+  for (const Scalar& argument : x->arguments) step.arguments.push_back(known_.at(&*argument));
   for (int argument : step.arguments) step.exact &= steps_[static_cast<size_t>(argument)].exact;
   bool is_real = is_float(x->dtype);
   if (!x->arguments.empty()) step.of_floats = is_float(x->arguments.back()->dtype);
@@ -82,10 +89,8 @@ int Interpreter::add(const Scalar& x) {
   if (!is_real)
     step.whole.resize(chunk, x->function == Scalar::size ? checked_product(x->integer, n_) : x->integer);
   step.bound.resize(chunk);
-  int id = static_cast<int>(steps_.size());
+  known_.emplace(&*x, static_cast<int>(steps_.size()));
   steps_.push_back(std::move(step));
-  known_.emplace(&*x, id);
-  return id;
 }
 
 void Interpreter::load(Step& step, int count) {

@@ -1,6 +1,7 @@
 // Text -> graph. Every flaw, of syntax or of meaning, becomes an Error with the place. Meaning is not checked here but by
 // append() and find_flaw().
 #include <unordered_map>
+#include <unordered_set>
 
 #include "ir/op.h"
 #include "ir/reader.h"
@@ -78,13 +79,14 @@ void Reader::node() {
     expect(")");
   }
   Attributes attributes;
+  std::unordered_set<std::string_view> keys;
   while (!accept(':')) {
     skip_blanks();
     size_t key_at = at_;
-    std::string key(word("an attribute or ':' and the type"));
-    if (attributes.find(key)) fail_at(key_at, fmt::format("the attribute '{}' is there twice", key));
+    std::string_view key = word("an attribute or ':' and the type");
+    if (!keys.insert(key).second) fail_at(key_at, fmt::format("the attribute '{}' is there twice", key));
     expect("=");
-    attributes.entries.emplace_back(std::move(key), attribute());
+    attributes.entries.emplace_back(key, attribute());
   }
   skip_blanks();
   size_t type_at = at_;

@@ -118,6 +118,28 @@ std::vector<Extent> strides(const Shape& shape) {
   return result;
 }
 
+std::string flaw(const Type& type, int64_t maximum) {
+  if (type.rank() > largest_rank) return fmt::format("it has {} axes; at most {} are possible", type.rank(), largest_rank);
+  Extent product;
+  for (Extent extent : type.shape) {
+    if (extent.count < 0) return fmt::format("extent {} is negative; it must be 0 or more", extent.str());
+    extent.count = std::max<int64_t>(extent.count, 1);
+    if (extent.symbolic() && product.symbolic())
+      return fmt::format("it holds the run-time size '{}' twice; a type holds it once", extent.size);
+    try {
+      product = product * extent;
+    } catch (const Error& error) {
+      return std::string(error.what()) + "; its bytes must fit 63 bits";
+    }
+  }
+  try {
+    checked_product(product.at(maximum), byte_size(type.dtype));
+  } catch (const Error& error) {
+    return std::string(error.what()) + "; its bytes must fit 63 bits";
+  }
+  return {};
+}
+
 std::string Type::str() const { return std::string(name(dtype)) + tenon::str(shape); }
 
 }  // namespace tenon

@@ -55,6 +55,9 @@ Extent operator*(Extent a, Extent b);  // Error if both are symbolic
 using Shape = std::vector<Extent>;
 using Axes = std::vector<int64_t>;
 
+// The most axes of a type. No model has as many; rules that look at pairs of axes stay fast.
+inline constexpr int64_t largest_rank = 32;
+
 Extent elements(const Shape& shape);  // the product of the extents, 1 for a scalar
 std::string str(const Shape& shape);  // "[n,784]"
 
@@ -75,5 +78,10 @@ struct Type {
   int64_t bytes(int64_t n) const { return checked_product(elements().at(n), byte_size(dtype)); }
   std::string str() const;  // "f32[n,784]", "f32[]" for a scalar
 };
+
+// Why there is no value of the type where the run-time size is at most `maximum`: too many axes, a negative extent, the
+// run-time size twice, or more bytes than 63 bits count (each extent of 0 taken as 1, so that strides fit too). Empty
+// if there are values of it.
+std::string flaw(const Type& type, int64_t maximum);
 
 }  // namespace tenon

@@ -3,6 +3,7 @@
 #include "ir/verify.h"
 
 #include <set>
+#include <unordered_set>
 
 #include "ir/op.h"
 #include "ir/ops.h"
@@ -17,17 +18,9 @@ void ask(const Body& body, const Node& node, bool gradients) {
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
   Type type = op.type(application);
   if (type != node.type) application.fail("its type is {}, not {}", type.str(), node.type.str());
-  for (Extent extent : type.shape) {
-    if (extent.count < 0) application.fail("{} has a negative extent", type.str());
-    if (extent.symbolic() && !body.sizes.contains(extent.size))
-      application.fail("{} has the run-time size '{}', which the graph does not declare", type.str(),
-                       extent.size);
-  }
-  type.bytes(body.sizes.empty() ? 1 : body.sizes.begin()->second);
-  if (op.compute) {
-    application.result = type;
-    op.compute(application);
-  }
+  check_type(body, op.name, type, {});
+  application.result = type;
+  if (op.compute && !op.expand) op.compute(application);
   bool pull = gradients && op.gradient && is_float(type.dtype) && !op.leaf;
   if (!op.expand && !pull) return;
   Graph scratch;
@@ -35,8 +28,11 @@ void ask(const Body& body, const Node& node, bool gradients) {
   std::vector<Value> x;
   for (size_t i = 0; i < application.operands.size(); ++i)
     x.push_back(input(scratch.body(), std::to_string(i), application.operands[i], {}));
-  if (op.expand && op.expand(x, node.attributes).type() != type)
-    application.fail("its expansion is not {}", type.str());
+  if (op.expand) {
+    const Value expanded = op.expand(x, node.attributes);
+    if (expanded ? expanded.type() != type : !op.compute) application.fail("its expansion is not {}", type.str());
+    if (!expanded) op.compute(application);
+  }
   if (pull) {
     Value y = append(scratch.body(), op, x, node.attributes, {});
     Value dy = input(scratch.body(), "dy", type, {});
@@ -47,7 +43,35 @@ void ask(const Body& body, const Node& node, bool gradients) {
   }
 }
 
-std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients) {
+// What ask() asks about: nodes alike in this have one answer.
+struct Question {
+  const Body* body;
+  const Node* node;
+
+  const Type& operand(size_t i) const { return body->node(node->operands[i]).type; }
+  bool operator==(const Question& other) const {
+    if (node->op != other.node->op || node->operands.size() != other.node->operands.size()) return false;
+    for (size_t i = 0; i < node->operands.size(); ++i)
+      if (operand(i) != other.operand(i)) return false;
+    return node->type == other.node->type && node->attributes == other.node->attributes;
+  }
+};
+struct QuestionHash {
+  size_t operator()(const Question& q) const {
+    size_t hash = std::hash<const Op*>()(q.node->op);
+    auto mix = [&](uint64_t x) { hash = (hash ^ x) * 0x100000001b3u; };
+    for (size_t i = 0; i < q.node->operands.size(); ++i) {
+      mix(static_cast<uint64_t>(q.operand(i).dtype));
+      for (Extent extent : q.operand(i).shape) mix(static_cast<uint64_t>(extent.count));
+    }
+    for (Extent extent : q.node->type.shape) mix(static_cast<uint64_t>(extent.count));
+    mix(q.node->attributes.hash());
+    return hash;
+  }
+};
+using Questions = std::unordered_set<Question, QuestionHash>;
+
+std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients, Questions& asked) {
   const Node& node = body.node(id);
   for (NodeId operand : node.operands)
     if (operand < 0 || operand >= id) return fmt::format("operand %{} is not an earlier node", operand);
@@ -56,6 +80,7 @@ std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients
     return fmt::format("takes {} operands, has {}",
                        node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more",
                        node.operands.size());
+  if (!node.op->leaf && !asked.insert({&body, &node}).second) return std::nullopt;
   try {
     ask(body, node, gradients);
   } catch (const Error& error) {
@@ -94,6 +119,8 @@ std::optional<Flaw> state_flaw(const Body& body) {
 
 std::optional<Flaw> entry_flaw(const Body& body) {
   auto node = [&](NodeId id) { return id >= 0 && id < body.size(); };
+  std::unordered_set<NodeId> states;
+  for (const State& state : body.states) states.insert(state.node);
   std::set<std::string> names;
   for (const Entry& entry : body.entries) {
     auto flaw = [&](const std::string& text) {
@@ -108,7 +135,7 @@ std::optional<Flaw> entry_flaw(const Body& body) {
     }
     std::set<NodeId> updated;
     for (const auto& [state, value] : entry.updates) {
-      if (!node(state) || !body.state(state)) return flaw(fmt::format("%{} is no parameter or state", state));
+      if (!node(state) || !states.contains(state)) return flaw(fmt::format("%{} is no parameter or state", state));
       if (!node(value)) return flaw(fmt::format("the new value of %{} is no node", state));
       if (body.node(state).type != body.node(value).type)
         return flaw(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
@@ -119,7 +146,7 @@ std::optional<Flaw> entry_flaw(const Body& body) {
   for (NodeId id : body.require_fused)
     if (!node(id)) return Flaw{-1, fmt::format("require_fused %{}: no such node", id)};
   for (NodeId id : body.allow_unreached)
-    if (!node(id) || !body.state(id))
+    if (!node(id) || !states.contains(id))
       return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
   for (const auto& [id, support] : body.supports)
     if (!node(id) || body.node(id).op != &input_op) return Flaw{-1, fmt::format("support %{}: no input", id)};
@@ -129,8 +156,9 @@ std::optional<Flaw> entry_flaw(const Body& body) {
 }  // namespace
 
 std::optional<Flaw> find_flaw(const Body& body, bool gradients) {
+  Questions asked;
   for (NodeId id = 0; id < body.size(); ++id)
-    if (auto text = node_flaw(body, id, gradients)) return Flaw{id, *text};
+    if (auto text = node_flaw(body, id, gradients, asked)) return Flaw{id, *text};
   if (auto flaw = state_flaw(body)) return flaw;
   return entry_flaw(body);
 }

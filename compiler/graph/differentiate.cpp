@@ -19,11 +19,11 @@ Value fused(Value loss, std::span<const Value> wrt) {
   Graph scratch;
   scratch.body().sizes = body.sizes;
   Copy out(body, scratch.body());
-  std::vector<std::pair<std::string, Value>> opaque;
-  for (const Value& value : wrt) {
-    std::string name = fmt::format("wrt {}", opaque.size());
-    out.bind(value.id(), input(scratch.body(), name, value.type(), value.line()));
-    opaque.emplace_back(std::move(name), value);
+  std::unordered_map<std::string, Value> opaque;
+  for (size_t i = 0; i < wrt.size(); ++i) {
+    std::string name = fmt::format("wrt {}", i);
+    out.bind(wrt[i].id(), input(scratch.body(), name, wrt[i].type(), wrt[i].line()));
+    opaque.emplace(std::move(name), wrt[i]);
   }
   NodeId root = loss.id();
   out.copy({&root, 1});
@@ -34,8 +34,8 @@ Value fused(Value loss, std::span<const Value> wrt) {
   Copy back(from, body);
   for (NodeId id = 0; id < from.size(); ++id)
     if (from.node(id).op == &input_op)
-      for (const auto& [name, value] : opaque)
-        if (from.node(id).attributes.get<std::string>("name") == name) back.bind(id, value);
+      if (auto it = opaque.find(from.node(id).attributes.get<std::string>("name")); it != opaque.end())
+        back.bind(id, it->second);
   root = from.entries[0].outputs[0].second;
   back.copy({&root, 1});
   for (Receipt receipt : from.receipts) {

@@ -30,7 +30,8 @@ Graph expand(const Graph& graph) {
     if (!candidate.op().expand) return candidate;
     std::vector<Value> x;
     for (size_t i = 0; i < candidate.operand_count(); ++i) x.push_back(candidate.operand(i));
-    return candidate.op().expand(x, candidate.attributes());
+    Value simpler = candidate.op().expand(x, candidate.attributes());
+    return simpler ? simpler : candidate;
   });
 }
 

@@ -17,6 +17,8 @@ Value source(Value v) {
   return reshape(v, {});
 }
 
+Value computed(Value v) { return constant(v.body(), evaluate(v, {}, 1, Arithmetic::typed).literal()); }
+
 Value folded(Value v) {
   bool constants = v.operand_count() > 0, repeated = constants;
   for (size_t i = 0; i < v.operand_count(); ++i) {
@@ -26,11 +28,12 @@ Value folded(Value v) {
   if (repeated && !constants && is_pointwise(v)) {
     std::vector<Value> scalars;
     for (size_t i = 0; i < v.operand_count(); ++i) scalars.push_back(source(v.operand(i)));
-    return broadcast_to(apply(v.op(), scalars, v.attributes()), v.shape());
+    // At once, so that a chain of them is folded in one round.
+    return broadcast_to(computed(apply(v.op(), scalars, v.attributes())), v.shape());
   }
   Extent count = v.type().elements();
   if (!constants || &v.op() == &broadcast_op || count.symbolic() || count.count > largest) return v;
-  return constant(v.body(), evaluate(v, {}, 1, Arithmetic::typed).literal());
+  return computed(v);
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 namespace tenon {
 namespace {
 
+// What LLVM compiles in a time that still grows with the length of the code. The largest of any model so far is 564.
+constexpr int64_t largest_kernel = 1024;
 constexpr int64_t short_sum = 16;  // reductions below this length leave the vector lanes to an axis of the result
 
 // The number of row loops an item likes: all axes but the one that fills the vector lanes.
@@ -46,6 +48,7 @@ class Clusters {
     for (size_t i = 0; i < items.list.size(); ++i) {
       cluster_.push_back(i);
       members_.push_back({i});
+      sizes_.push_back(size(items.list[i]));
     }
   }
 
@@ -74,7 +77,7 @@ class Clusters {
       if (!std::all_of(item.needs.begin(), item.needs.end(),
                        [&](size_t need) { return first && cluster_[need] == *first; }))
         continue;
-      if (first)
+      if (first && size_of_all(members_[*first]) + sizes_[i] <= largest_kernel)
         merge(*first, i);
       else
         first = i;
@@ -85,6 +88,7 @@ class Clusters {
   void merge_siblings() {
     for (size_t a = 0; a < members_.size(); ++a)
       for (size_t b = a + 1; b < members_.size(); ++b) {
+        if (size_of_all(members_[a]) + size_of_all(members_[b]) > largest_kernel) continue;
         std::optional<int64_t> rows = sibling_rows(a);
         if (!rows || rows != sibling_rows(b) || !share_a_value(a, b)) continue;
         std::vector<size_t> both;
@@ -135,7 +139,14 @@ class Clusters {
     members_[from].clear();
   }
 
+  int64_t size_of_all(const std::vector<size_t>& members) const {
+    int64_t sum = 0;
+    for (size_t i : members) sum += sizes_[i];
+    return sum;
+  }
+
   bool fits(const std::vector<size_t>& members) const {
+    if (size_of_all(members) > largest_kernel) return false;
     const Item* root = nullptr;
     for (size_t i : members) {
       const Item& item = items_.list[i];
@@ -182,6 +193,7 @@ class Clusters {
   int64_t maximum_;
   std::vector<size_t> cluster_;
   std::vector<std::vector<size_t>> members_;
+  std::vector<int64_t> sizes_;  // of the items
 };
 
 }  // namespace

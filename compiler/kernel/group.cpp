@@ -85,7 +85,7 @@ class Writer {
     const Origin& origin = body_.node(id).origin;
     return origin.lines.empty() ? Line{} : origin.lines.front();
   }
-  Binding binding(NodeId id) const {
+  Named binding(NodeId id) const {
     const Node& node = body_.node(id);
     return {node.attributes.get<std::string>("name"), node.type, line_of(id)};
   }

@@ -13,6 +13,9 @@ namespace {
 
 constexpr int64_t longest_chain = 4096;  // points of a column sum: a longer chain of f32 loses what it adds
 constexpr int cheap = 4;  // operations an element may cost to be computed again for each reader
+// Beyond it a value is stored: substituting longer and longer expressions into each other takes a time that grows with the
+// square of a graph's depth. The longest of any model so far is 107.
+constexpr int64_t largest_expression = 256;
 
 int weight(const ScalarNode& x) {
   Scalar::Function function = x.function;
@@ -31,15 +34,19 @@ int weight(const ScalarNode& x) {
 // Operations of one element, without index arithmetic.
 int cost(const Scalar& x) {
   std::unordered_set<const ScalarNode*> seen;
-  std::function<int(const Scalar&)> walk = [&](const Scalar& node) -> int {
-    if (!seen.insert(&*node).second) return 0;
-    int sum = weight(*node);
-    if (node->function == Scalar::load)
-      return node->guarded ? sum + 1 + walk(node->guard()) + walk(node->otherwise()) : sum;
-    for (const Scalar& argument : node->arguments) sum += walk(argument);
-    return sum;
-  };
-  return walk(x);
+  std::vector<Scalar> open{x};
+  int sum = 0;
+  while (!open.empty()) {
+    const Scalar node = std::move(open.back());
+    open.pop_back();
+    if (!seen.insert(&*node).second) continue;
+    sum += weight(*node);
+    if (node->function != Scalar::load)
+      open.insert(open.end(), node->arguments.begin(), node->arguments.end());
+    else if (node->guarded)
+      ++sum, open.insert(open.end(), {node->guard(), node->otherwise()});
+  }
+  return sum;
 }
 
 Scalar zero(DType dtype) { return dtype == boolean ? Scalar::boolean(false) : Scalar::number(dtype, 0); }
@@ -146,12 +153,16 @@ class Collector {
     return true;
   }
 
-  // x with every load of a value that is not stored replaced by the value's expression.
+  // x with every load of a value that is not stored replaced by the value's expression; equal loads by the same one, so
+  // that y * y is not twice as long as y.
   Scalar inlined(const Scalar& x, const VariableExtents& extents, std::set<NodeId>& made_of) {
+    std::vector<std::pair<Scalar, Scalar>> known;
     Scalar result = substitute(x, [&](const Scalar& load) -> Scalar {
       if (load->function != Scalar::load) return {};
       Info& source = at(static_cast<NodeId>(load->integer));
       if (!source.whole) return {};
+      for (const auto& [same, expression] : known)
+        if (bool(same == load)) return expression;
       made_of.insert(source.made_of.begin(), source.made_of.end());
       Scalar moved = substitute(source.whole, [&](const Scalar& leaf) -> Scalar {
         if (leaf->function == Scalar::variable) return load->indices()[static_cast<size_t>(leaf->integer)];
@@ -161,7 +172,9 @@ class Collector {
         Scalar otherwise = leaf->guarded ? leaf->otherwise() : zero(leaf->dtype);
         return Scalar::read_if(guard, leaf->integer, leaf->dtype, std::move(indices), otherwise);
       });
-      return load->guarded ? select(load->guard(), moved, load->otherwise()) : moved;
+      if (load->guarded) moved = select(load->guard(), moved, load->otherwise());
+      known.emplace_back(load, moved);
+      return moved;
     });
     return simplify_loads(result, extents);
   }
@@ -187,16 +200,34 @@ class Collector {
       prepare_factor(d.body, extents(d));
     else if (item.contraction)
       for (const Scalar& factor : d.body->arguments) prepare_factor(factor, extents(d));
-    item.made_of.insert(id);
-    item.value = inlined(d.body, extents(d), item.made_of);
+    do {
+      item.made_of = {id};
+      item.value = inlined(d.body, extents(d), item.made_of);
+      if (d.scatter) item.scatter = inlined(d.scatter, extents(d), item.made_of);
+    } while (size(item) > largest_expression && store_largest(d));
     if (ones) item.value = Scalar::call(Scalar::mul, {Scalar::number(item.type.dtype, 1), item.value});
-    if (d.scatter) item.scatter = inlined(d.scatter, extents(d), item.made_of);
     if (item.map() && !must_store(id, item.value)) {
       info.whole = item.value;
       info.made_of = std::move(item.made_of);
       return;
     }
     add(std::move(item));
+  }
+
+  // Stores the operand whose expression is the largest; false if none is left that could be.
+  bool store_largest(const Definition& d) {
+    NodeId largest = -1;
+    int64_t most = 0;
+    auto look = [&](const Scalar& load) {
+      const NodeId source = static_cast<NodeId>(load->integer);
+      if (!at(source).whole || body_.node(source).op->leaf) return;
+      const int64_t size = size_of(at(source).whole) + std::ssize(at(source).made_of);
+      if (size > most) largest = source, most = size;
+    };
+    each_load(d.body, look);
+    if (d.scatter) each_load(d.scatter, look);
+    if (largest >= 0) store(largest);
+    return largest >= 0;
   }
 
   static VariableExtents extents(const Definition& d) {

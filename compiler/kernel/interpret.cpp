@@ -48,17 +48,17 @@ class Interpreter {
           output.assign(static_cast<size_t>(b.type.bytes(n)), unwritten);
   }
 
-  Fault run() {
+  IndexFault run() {
     const std::vector<Kernel>& kernels = list_.kernels;
     int64_t checks =
         std::count_if(kernels.begin(), kernels.end(), [](const Kernel& k) { return k.check.has_value(); });
     for (const IndexCheck& check : list_.door)
-      if (Fault fault = out_of_range(check, checks++); fault.check >= 0) return fault;
+      if (IndexFault fault = out_of_range(check, checks++); fault.check >= 0) return fault;
     checks = 0;
     for (size_t first = 0, next; first < kernels.size(); first = next) {
       next = first + 1;
       if (kernels[first].check) {
-        if (Fault fault = out_of_range(*kernels[first].check, checks++); fault.check >= 0) return fault;
+        if (IndexFault fault = out_of_range(*kernels[first].check, checks++); fault.check >= 0) return fault;
         continue;
       }
       while (next < kernels.size() && !kernels[next].barrier && !kernels[next].check) ++next;
@@ -285,7 +285,7 @@ class Interpreter {
     return stack[0].first;
   }
 
-  Fault out_of_range(const IndexCheck& checked, int64_t number) {
+  IndexFault out_of_range(const IndexCheck& checked, int64_t number) {
     const Buffer& b = list_.buffers.at(static_cast<size_t>(checked.index));
     for (int64_t i = 0; i < b.type.elements().at(n_); ++i) {
       const int64_t x = load_number(bytes(checked.index).data(), b.type.dtype, i).whole;
@@ -306,7 +306,7 @@ class Interpreter {
 
 }  // namespace
 
-Fault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order) {
+IndexFault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order) {
   return Interpreter(list, memory, n, order).run();
 }
 

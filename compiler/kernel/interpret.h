@@ -3,7 +3,6 @@
 // products and everything correctly rounded have the bits of compiled code; exp, log and the like are the
 // rounded references.
 #include "compiler/kernel/kernel.h"
-#include "runtime/program.h"
 
 namespace tenon {
 
@@ -12,6 +11,12 @@ namespace tenon {
 struct KernelMemory {
   std::vector<std::vector<std::byte>> inputs, states, outputs, constants;
   std::vector<std::byte> arena;
+};
+
+// The first check, in the order of the kernels and then of the entry, that fails, at its least element.
+struct IndexFault {
+  int64_t check = -1;  // its number; -1: none
+  int64_t element = 0, value = 0;
 };
 
 // What the order of a run may be: every one gives the same values.
@@ -25,6 +30,6 @@ enum class RunOrder : uint8_t {
 // Runs the entry with the run-time size n. If an index is out of range, says so as compiled code does, and no
 // state has changed. InternalError if an element outside of a buffer, or a buffer outside of the arena, is
 // touched. What has not been written is NaN, or -1.
-Fault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order = RunOrder::forwards);
+IndexFault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order = RunOrder::forwards);
 
 }  // namespace tenon

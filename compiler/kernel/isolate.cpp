@@ -7,6 +7,7 @@
 #include <bit>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 
 namespace tenon {
 namespace {
@@ -118,14 +119,27 @@ class Isolation {
     return Scalar::index(it->second);
   }
 
-  // The expression with the new numbers.
+  // The expression with the new numbers. A stream is not renamed as the number it is, but becomes one that is given.
   Scalar rename(const Scalar& x) {
+    std::unordered_set<const ScalarNode*> streams;
+    visit(x, [&](const Scalar& node) {
+      if (node->function == Scalar::philox && node->arguments[1]->function == Scalar::constant)
+        streams.insert(&*node->arguments[1]);
+    });
+    visit(x, [&](const Scalar& node) {
+      if (!streams.contains(&*node)) rename_node(node);
+    });
+    return renamed_.at(&*x);
+  }
+
+  // Of a node whose arguments are renamed already, but for streams that are used as numbers elsewhere.
+  Scalar rename_node(const Scalar& x) {
     if (auto it = renamed_.find(&*x); it != renamed_.end()) return it->second;
     std::vector<Scalar> arguments;
     for (const Scalar& argument : x->arguments) {
       bool stream =
           x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
-      arguments.push_back(stream ? shared(given(argument->integer)) : rename(argument));
+      arguments.push_back(stream ? shared(given(argument->integer)) : rename_node(argument));
     }
     Scalar made = x;
     if (x->function == Scalar::variable) made = Scalar::index(variable(x->integer));

@@ -4,6 +4,18 @@
 
 namespace tenon {
 
+constexpr int64_t function_size = 16;  // instructions of an exponential and the like, roughly
+
+int64_t size_of(const Scalar& x) {
+  int64_t sum = 0;
+  if (x) visit(x, [&](const Scalar& node) { sum += node->function >= Scalar::exp ? function_size : 1; });
+  return sum;
+}
+
+int64_t size(const Item& item) {
+  return size_of(item.value) + size_of(item.scatter) + std::ssize(item.made_of);
+}
+
 size_t Items::add(Item item) {
   size_t position = list.size();
   for (size_t need : item.needs) check(need < position, "an item needs earlier ones only");

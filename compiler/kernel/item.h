@@ -45,6 +45,11 @@ struct Items {
   size_t add(Item item);
 };
 
+// About how many instructions x is, an exponential being many; 0 for null.
+int64_t size_of(const Scalar& x);
+// Of the item's expressions, and the number of nodes whose work they do.
+int64_t size(const Item& item);
+
 // Every load of x, also inside indices.
 void each_load(const Scalar& x, const std::function<void(const Scalar& load)>& visit);
 // Whether the first `count` indices of the load are the variables 0, 1, ...; the number of its axes if count is -1.

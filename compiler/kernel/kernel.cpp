@@ -49,8 +49,8 @@ bool operator==(const Kernel& a, const Kernel& b) {
 bool operator==(const KernelList& a, const KernelList& b) {
   const auto& [entry, buffers, kernels, inputs, outputs, states, updated, constants, door, receipts, notes, arena_bytes,
                lower_bound, size, maximum] = a;
-  auto same = [](const std::vector<Binding>& x, const std::vector<Binding>& y) {
-    return std::ranges::equal(x, y, [](const Binding& p, const Binding& q) { return p.name == q.name && p.type == q.type; });
+  auto same = [](const std::vector<Named>& x, const std::vector<Named>& y) {
+    return std::ranges::equal(x, y, [](const Named& p, const Named& q) { return p.name == q.name && p.type == q.type; });
   };
   return entry == b.entry && buffers == b.buffers && kernels == b.kernels && same(inputs, b.inputs) &&
          same(outputs, b.outputs) && same(states, b.states) && updated == b.updated && constants == b.constants &&

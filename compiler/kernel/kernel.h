@@ -18,7 +18,6 @@
 
 #include "ir/compute.h"
 #include "ir/graph.h"
-#include "runtime/program.h"
 
 namespace tenon {
 
@@ -117,14 +116,21 @@ struct Kernel {
 };
 bool operator==(const Kernel& a, const Kernel& b);  // but for the lines
 
+// What the user binds, reads or updates under a name, and the line that made it.
+struct Named {
+  std::string name;
+  Type type;
+  Line line;
+};
+
 // All kernels of one entry in execution order.
 struct KernelList {
   std::string entry;
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
-  std::vector<Binding> inputs;      // by slot: those that the entry reads, in the order of the graph
-  std::vector<Binding> outputs;     // by slot
-  std::vector<Binding> states;      // by slot: all of the program
+  std::vector<Named> inputs;        // by slot: those that the entry reads, in the order of the graph
+  std::vector<Named> outputs;       // by slot
+  std::vector<Named> states;        // by slot: all of the program
   std::vector<int64_t> updated;     // slots of the states that the entry writes, ascending
   std::vector<Literal> constants;   // by slot
   std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called

@@ -123,7 +123,7 @@ class KernelReader : ScalarReader {
     return result;
   }
 
-  Binding binding() {
+  Named binding() {
     std::string name = quoted_text();
     return {std::move(name), type(), Line(file_, line_)};
   }

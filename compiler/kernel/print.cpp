@@ -23,12 +23,12 @@ class Printer {
     if (list_.size) text += fmt::format("size {} <= {}\n", list_.size, list_.maximum);
     text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes,
                         list_.lower_bound);
-    for (const Binding& input : list_.inputs)
+    for (const Named& input : list_.inputs)
       text += fmt::format("input {} {}\n", quoted(input.name), input.type.str());
-    for (const Binding& output : list_.outputs)
+    for (const Named& output : list_.outputs)
       text += fmt::format("output {} {}\n", quoted(output.name), output.type.str());
     for (size_t slot = 0; slot < list_.states.size(); ++slot) {
-      const Binding& state = list_.states[slot];
+      const Named& state = list_.states[slot];
       const bool updated = std::find(list_.updated.begin(), list_.updated.end(),
                                      static_cast<int64_t>(slot)) != list_.updated.end();
       text += fmt::format("state {} {}{}\n", quoted(state.name), state.type.str(), updated ? " updated" : "");

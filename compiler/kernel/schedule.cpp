@@ -153,21 +153,25 @@ class Scheduler {
   // Of the kernels whose predecessors have run, first those of scalars, so that all of them share one barrier with the
   // next large kernel; else always the one that computes the earliest value.
   std::vector<std::vector<size_t>> ordered_kernels() {
-    std::vector<std::vector<size_t>> result;
-    std::vector<char> done(kernels_.size());
-    size_t left = static_cast<size_t>(
-        std::count_if(kernels_.begin(), kernels_.end(), [](const auto& members) { return !members.empty(); }));
-    while (result.size() < left) {
-      size_t best = SIZE_MAX;
-      for (size_t k = 0; k < kernels_.size(); ++k) {
-        if (done[k] || kernels_[k].empty()) continue;
-        bool ready = std::all_of(after_[k].begin(), after_[k].end(), [&](size_t b) { return done[b] != 0; });
-        auto rank = [&](size_t kernel) { return std::pair(!scalars(kernel), kernels_[kernel][0]); };
-        if (ready && (best == SIZE_MAX || rank(k) < rank(best))) best = k;
-      }
-      check(best != SIZE_MAX, "kernels have an order");
-      done[best] = 1;
-      result.push_back(ordered_items(kernels_[best]));
+    std::vector<std::vector<size_t>> result, followers(kernels_.size());
+    std::vector<size_t> waits(kernels_.size());  // for so many kernels
+    std::set<std::tuple<bool, size_t, size_t>> ready;
+    size_t left = 0;
+    auto set_ready = [&](size_t k) { ready.emplace(!scalars(k), kernels_[k][0], k); };
+    for (size_t k = 0; k < kernels_.size(); ++k) {
+      if (kernels_[k].empty()) continue;
+      ++left;
+      for (size_t before : after_[k]) followers[before].push_back(k);
+      waits[k] = after_[k].size();
+      if (waits[k] == 0) set_ready(k);
+    }
+    for (; left > 0; --left) {
+      check(!ready.empty(), "kernels have an order");
+      const size_t next = std::get<2>(*ready.begin());
+      ready.erase(ready.begin());
+      result.push_back(ordered_items(kernels_[next]));
+      for (size_t k : followers[next])
+        if (--waits[k] == 0) set_ready(k);
     }
     return result;
   }

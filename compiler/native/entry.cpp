@@ -8,12 +8,37 @@
 namespace tenon {
 namespace {
 
+constexpr size_t most_calls = 64;  // of a function: LLVM schedules a block in a time that grows with the square of its length
+
 class EntryEmitter {
  public:
-  EntryEmitter(llvm::Module& module, const std::string& name, const KernelList& list)
-      : module_(module), list_(list), b_(module.getContext()) {
-    auto* type = llvm::FunctionType::get(b_.getVoidTy(), {b_.getPtrTy()}, false);
-    function_ = llvm::Function::Create(type, llvm::Function::ExternalLinkage, name, module);
+  EntryEmitter(llvm::Module& module, const KernelList& list)
+      : module_(module), list_(list), b_(module.getContext()) {}
+
+  void emit(const std::string& name, std::span<const KernelCall> calls) {
+    if (calls.size() <= most_calls) {
+      begin(name, b_.getVoidTy(), llvm::Function::ExternalLinkage);
+      emit_calls(0, calls.size(), calls);
+      b_.CreateRetVoid();
+      return;
+    }
+    std::vector<llvm::Function*> parts;  // each tells whether a check failed
+    for (size_t first = 0; first < calls.size(); first += most_calls) {
+      begin(fmt::format("{}.{}", name, parts.size()), b_.getInt1Ty(), llvm::Function::InternalLinkage);
+      function_->addFnAttr(llvm::Attribute::NoInline);
+      parts.push_back(function_);
+      emit_calls(first, std::min(first + most_calls, calls.size()), calls);
+      b_.CreateRet(b_.getFalse());
+    }
+    begin(name, b_.getVoidTy(), llvm::Function::ExternalLinkage);
+    for (llvm::Function* part : parts) leave_if(b_.CreateCall(part, {frame_}));
+    b_.CreateRetVoid();
+  }
+
+ private:
+  void begin(const std::string& name, llvm::Type* result, llvm::Function::LinkageTypes linkage) {
+    auto* type = llvm::FunctionType::get(result, {b_.getPtrTy()}, false);
+    function_ = llvm::Function::Create(type, linkage, name, module_);
     function_->addFnAttr(llvm::Attribute::NoUnwind);
     frame_ = function_->getArg(0);
     b_.SetInsertPoint(block("entry"));
@@ -21,14 +46,14 @@ class EntryEmitter {
     threads_ = field(frame_, offsetof(Frame, threads), b_.getInt64Ty());
   }
 
-  void emit(std::span<const KernelCall> calls) {
+  void emit_calls(size_t first, size_t end, std::span<const KernelCall> calls) {
     const std::vector<Kernel>& kernels = list_.kernels;
-    for (size_t i = 0, next; i < kernels.size(); i = next) {
+    for (size_t i = first, next; i < end; i = next) {
       if (kernels[i].barrier) barrier();
       // Kernels of one thread that follow each other share the question which thread this is.
       next = i + 1;
-      while (kernels[i].threads == 1 && next < kernels.size() && kernels[next].threads == 1 &&
-             !kernels[next].barrier && !last_check(next - 1))
+      while (kernels[i].threads == 1 && next < end && kernels[next].threads == 1 && !kernels[next].barrier &&
+             !last_check(next - 1))
         ++next;
       llvm::Value* count =
           b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
@@ -37,10 +62,8 @@ class EntryEmitter {
       });
       if (last_check(next - 1)) leave_on_fault();
     }
-    b_.CreateRetVoid();
   }
 
- private:
   llvm::BasicBlock* block(const char* label) {
     return llvm::BasicBlock::Create(b_.getContext(), label, function_);
   }
@@ -108,11 +131,13 @@ class EntryEmitter {
   void leave_on_fault() {
     barrier();
     llvm::Value* fault = field(frame_, offsetof(Frame, fault), b_.getPtrTy());
+    leave_if(b_.CreateICmpSGE(field(fault, offsetof(Fault, check), b_.getInt64Ty()), integer(0)));
+  }
+  void leave_if(llvm::Value* failed) {
     auto *out = block("fault"), *on = block("checked");
-    b_.CreateCondBr(b_.CreateICmpSGE(field(fault, offsetof(Fault, check), b_.getInt64Ty()), integer(0)), out,
-                    on);
+    b_.CreateCondBr(failed, out, on);
     b_.SetInsertPoint(out);
-    b_.CreateRetVoid();
+    function_->getReturnType()->isVoidTy() ? b_.CreateRetVoid() : b_.CreateRet(b_.getTrue());
     b_.SetInsertPoint(on);
   }
 
@@ -127,7 +152,7 @@ class EntryEmitter {
 
 void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
                 std::span<const KernelCall> calls) {
-  EntryEmitter(module, name, list).emit(calls);
+  EntryEmitter(module, list).emit(name, calls);
 }
 
 }  // namespace tenon

@@ -14,11 +14,12 @@
 #include <llvm/ExecutionEngine/Orc/AbsoluteSymbols.h>
 #endif
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <atomic>
 #include <cstring>
 #include <mutex>
-#include <system_error>
 #include <thread>
 
 #include "compiler/native/cache.h"
@@ -98,8 +99,37 @@ std::vector<Job> divide(const Calls& calls) {
   return jobs;
 }
 
-// Runs work(0), ..., work(count - 1) on two threads, or on one if no other can be started, each with a worker of its
-// own; the first exception is thrown here.
+constexpr size_t stack_bytes = 8 << 20;  // of a thread that emits: it recurses in the depth of a kernel's expressions
+
+// A thread with a stack of that size. Where the system gives no thread, the caller does the work at once.
+class Worker {
+ public:
+  explicit Worker(std::function<void()> work) : work_(std::move(work)) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    auto start = [](void* worker) -> void* {
+      static_cast<Worker*>(worker)->work_();
+      return nullptr;
+    };
+    started_ = pthread_create(&thread_, &attributes, start, this) == 0;
+    pthread_attr_destroy(&attributes);
+    if (!started_) work_();
+  }
+  ~Worker() {
+    if (started_) pthread_join(thread_, nullptr);
+  }
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+ private:
+  std::function<void()> work_;
+  pthread_t thread_ = {};
+  bool started_ = false;
+};
+
+// Runs work(0), ..., work(count - 1) on two threads, each with a worker of its own; the first exception is
+// thrown here. The caller's own stack may be small.
 void in_parallel(size_t count, const std::function<std::function<void(size_t)>()>& worker) {
   std::atomic<size_t> next = 0;
   std::exception_ptr failure;
@@ -113,13 +143,10 @@ void in_parallel(size_t count, const std::function<std::function<void(size_t)>()
       if (!failure) failure = std::current_exception();
     }
   };
-  std::thread other;
-  if (count > 1 && std::thread::hardware_concurrency() > 1) try {
-      other = std::thread(run);
-    } catch (const std::system_error&) {
-    }
-  run();
-  if (other.joinable()) other.join();
+  {
+    Worker one(run);
+    if (count > 1 && std::thread::hardware_concurrency() > 1) Worker other(run);
+  }
   if (failure) std::rethrow_exception(failure);
 }
 

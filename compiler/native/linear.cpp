@@ -46,6 +46,7 @@ bool Linear::add(const Linear& other, Factor factor) {
 
 void LinearForms::bound(const Axis& axis) {
   greatest_.emplace_back(axis.variable, std::max<int64_t>(axis.extent.at(maximum_) - 1, 0));
+  known_.clear();
 }
 
 std::optional<Range> LinearForms::range(const Linear& form) const {
@@ -66,6 +67,15 @@ std::optional<Range> LinearForms::range(const Linear& form) const {
 }
 
 std::optional<Range> LinearForms::range(const Scalar& x) const {
+  if (auto it = known_.find(&*x); it != known_.end() && it->second.range) return *it->second.range;
+  const std::optional<Range> found = new_range(x);
+  Known& known = known_[&*x];
+  known.expression = x;
+  known.range = found;
+  return found;
+}
+
+std::optional<Range> LinearForms::new_range(const Scalar& x) const {
   switch (x->function) {
     case Scalar::variable:
       for (auto [variable, greatest] : greatest_)
@@ -145,6 +155,15 @@ void LinearForms::join(Linear& form) const {
 }
 
 Linear LinearForms::of(const Scalar& x) const {
+  if (auto it = known_.find(&*x); it != known_.end() && it->second.form) return *it->second.form;
+  Linear found = new_form(x);
+  Known& known = known_[&*x];
+  known.expression = x;
+  known.form = found;
+  return found;
+}
+
+Linear LinearForms::new_form(const Scalar& x) const {
   Linear result;
   auto linear = [&]() -> bool {
     if (x->dtype != i64) return false;

@@ -3,6 +3,7 @@
 // not linear (a loaded index, a quotient). Reshapes vanish here: c * (e // c) + e % c is e, and (c*i + j) // c is i
 // when 0 <= j < c.
 #include <optional>
+#include <unordered_map>
 
 #include "compiler/kernel/kernel.h"
 
@@ -44,12 +45,21 @@ class LinearForms {
   std::optional<Range> range(const Scalar& index) const;
 
  private:
+  // What was found out about an expression, which a sum of sums asks again and again.
+  struct Known {
+    Scalar expression;  // keeps the key of the table alive
+    std::optional<Linear> form = {};
+    std::optional<std::optional<Range>> range = {};
+  };
+  Linear new_form(const Scalar& x) const;
+  std::optional<Range> new_range(const Scalar& x) const;
   std::optional<Range> range(const Linear& form) const;
   bool divide(const Scalar& dividend, int64_t divisor, Linear& quotient, Linear& remainder) const;
   void join(Linear& form) const;
 
   int64_t maximum_;  // of the run-time size
   std::vector<std::pair<int64_t, int64_t>> greatest_;
+  mutable std::unordered_map<const ScalarNode*, Known> known_;
 };
 
 }  // namespace tenon

@@ -1,6 +1,7 @@
 #include "compiler/native/plan.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 namespace tenon {
 namespace {
@@ -92,6 +93,17 @@ class Planner {
 
   // Whether the expression uses the variable only in terms of linear forms: a merge has left no division by it.
   bool linear_in(const Scalar& x, int64_t variable) const {
+    std::unordered_map<const ScalarNode*, bool> known;
+    return linear_in(x, variable, known);
+  }
+  using Known = std::unordered_map<const ScalarNode*, bool>;
+  bool linear_in(const Scalar& x, int64_t variable, Known& known) const {
+    if (auto it = known.find(&*x); it != known.end()) return it->second;
+    const bool result = new_linear_in(x, variable, known);
+    known.emplace(&*x, result);
+    return result;
+  }
+  bool new_linear_in(const Scalar& x, int64_t variable, Known& known) const {
     auto uses = [&](const Scalar& y) {
       bool result = false;
       visit(y, [&](const Scalar& leaf) { result |= leaf == Scalar::index(variable); });
@@ -101,19 +113,19 @@ class Planner {
       return std::all_of(form.terms.begin(), form.terms.end(), [&](const Linear::Term& term) {
         const Scalar& atom = term.atom;
         if (atom->function == Scalar::variable || !uses(atom)) return true;
-        return atom->function != Scalar::floordiv && atom->function != Scalar::mod && arguments_linear(atom, variable);
+        return atom->function != Scalar::floordiv && atom->function != Scalar::mod && arguments_linear(atom, variable, known);
       });
     };
     if (x->function == Scalar::load)
       return of_form(forms_.flatten(list_.buffers[static_cast<size_t>(x->integer)].type, x->indices())) &&
-             (!x->guarded || (linear_in(x->guard(), variable) && linear_in(x->otherwise(), variable)));
+             (!x->guarded || (linear_in(x->guard(), variable, known) && linear_in(x->otherwise(), variable, known)));
     if (x->dtype == i64) return of_form(forms_.of(x));
-    return arguments_linear(x, variable);
+    return arguments_linear(x, variable, known);
   }
-  bool arguments_linear(const Scalar& x, int64_t variable) const {
-    if (x->function == Scalar::load) return linear_in(x, variable);
+  bool arguments_linear(const Scalar& x, int64_t variable, Known& known) const {
+    if (x->function == Scalar::load) return linear_in(x, variable, known);
     return std::all_of(x->arguments.begin(), x->arguments.end(),
-                       [&](const Scalar& argument) { return linear_in(argument, variable); });
+                       [&](const Scalar& argument) { return linear_in(argument, variable, known); });
   }
 
   // Replaces the last two axes by one, if that costs no division (or in any case, if `always`).

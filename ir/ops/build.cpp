@@ -48,6 +48,10 @@ Attributes attributes(std::vector<std::pair<std::string, Attribute>> entries) {
 
 Shape list(const Axes& axes) { return Shape(axes.begin(), axes.end()); }
 
+void need_possible(const Application& a, const Type& type) {
+  if (std::string why = flaw(type, 1); !why.empty()) a.fail("{} is not a possible type: {}", type.str(), why);
+}
+
 Axes list_attribute(const Application& a, std::string_view name) {
   Axes axes;
   for (Extent extent : attribute<Shape>(a, name)) {
@@ -166,8 +170,9 @@ Value at_index(const Value& x, const Value& index) {
   return equal(position(x, x.rank() - 1), restore(cast(index, i64), x.shape(), {x.rank() - 1}));
 }
 
-bool is_zero(const Value& x) {
-  if (&x.op() == &broadcast_op) return is_zero(x.operand(0));
+bool is_zero(const Value& repeated) {
+  Value x = repeated;
+  while (&x.op() == &broadcast_op) x = x.operand(0);
   if (&x.op() != &constant_op) return false;
   const Literal& literal = x.attributes().get<Literal>("value");
   for (int64_t i = 0; i < literal.type.elements().count; ++i)
@@ -176,6 +181,8 @@ bool is_zero(const Value& x) {
 }
 
 namespace {
+
+constexpr size_t most_masks = 8;  // around one gradient; more become one, or each operation behind n kinks had n of them
 
 // dy = select(condition, value, 0), or select(condition, 0, value) if not `on`.
 struct Masked {
@@ -194,10 +201,22 @@ Value mask(const Value& condition, const Value& value, bool on) {
 }  // namespace
 
 Value through_mask(const Value& dy, const Map& map, const Map& spread) {
-  auto found = masked(dy);
-  if (!found) return map(dy);
-  return mask(spread ? spread(found->condition) : found->condition, through_mask(found->value, map, spread),
-              found->on);
+  std::vector<Masked> masks;  // outermost first
+  Value inner = dy;
+  for (auto found = masked(inner); found; found = masked(inner)) {
+    inner = found->value;
+    masks.push_back(*found);
+    if (spread) masks.back().condition = spread(found->condition);
+  }
+  inner = map(inner);
+  if (masks.size() > most_masks) {
+    auto open = [](const Masked& m) { return m.on ? m.condition : logical_not(m.condition); };
+    Value all = open(masks[0]);
+    for (size_t i = 1; i < masks.size(); ++i) all = logical_and(all, open(masks[i]));
+    return mask(all, inner, true);
+  }
+  for (size_t i = masks.size(); i-- > 0;) inner = mask(masks[i].condition, inner, masks[i].on);
+  return inner;
 }
 
 Value add_gradients(const Value& a, const Value& b) {

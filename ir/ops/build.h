@@ -33,6 +33,8 @@ const T& attribute(const Application& a, std::string_view name) {
     a.fail("attribute '{}' is missing or of another kind", name);
   return std::get<T>(*found);
 }
+// Error unless there are values of the type: for rules that go on to compute with its extents.
+void need_possible(const Application& a, const Type& type);
 Axes list_attribute(const Application& a, std::string_view name);
 // Distinct axes of a value of that rank.
 Axes axes_attribute(const Application& a, std::string_view name, int64_t rank);

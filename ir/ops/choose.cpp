@@ -58,10 +58,8 @@ constinit const Op one_hot_op = {
     .type =
         [](const Application& a) {
           need_index(a, a.operand(0));
-          int64_t classes = attribute<int64_t>(a, "classes");
-          if (classes < 0) a.fail("{} classes", classes);
           Type result{attribute<DType>(a, "dtype"), a.operand(0).shape};
-          result.shape.push_back(classes);
+          result.shape.push_back(attribute<int64_t>(a, "classes"));
           return result;
         },
     .gradient = zero_gradient,

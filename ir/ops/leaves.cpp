@@ -6,9 +6,9 @@ namespace tenon {
 namespace {
 
 Type declared(const Application& a) {
-  if (attribute<std::string>(a, "name").empty()) a.fail("needs a name");
-  for (Extent extent : attribute<Shape>(a, "shape"))
-    if (extent.count < 0) a.fail("extent {} is negative", extent.count);
+  const std::string& name = attribute<std::string>(a, "name");
+  if (name.empty()) a.fail("needs a name");
+  check_name(a.op.name, name, a.line);
   return {attribute<DType>(a, "dtype"), attribute<Shape>(a, "shape")};
 }
 
@@ -64,7 +64,9 @@ constinit const Op size_op = {
     .operands = 0,
     .type =
         [](const Application& a) {
-          if (attribute<Shape>(a, "extent").size() != 1) a.fail("takes one extent");
+          const Shape& extent = attribute<Shape>(a, "extent");
+          if (extent.size() != 1) a.fail("takes one extent");
+          need_possible(a, {i64, extent});
           return Type{i64, {}};
         },
     .gradient = zero_gradient,
@@ -94,9 +96,10 @@ Value size_of(Body& body, Extent extent, Line line) {
 }
 
 Value constant(Body& body, DType dtype, double value, Line line) {
-  return constant(body, Literal::of({dtype, {}}, std::span(&value, 1)), line);
+  return constant(body, Literal::of({dtype, {}}, std::span(&value, 1), line), line);
 }
 Value full(Body& body, const Type& type, double value, Line line) {
+  check_type(body, "full", type, line);
   return broadcast_to(Operand(constant(body, type.dtype, value, line), line), type.shape);
 }
 Value full_like(Value x, double value) { return full(x.body(), x.type(), value); }

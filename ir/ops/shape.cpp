@@ -24,6 +24,9 @@ void need_constant(const Application& a, const Type& type, int64_t axis) {
   if (extent.symbolic()) a.fail("axis {} of {} is the run-time size {}", axis, type.str(), extent.str());
 }
 
+// That a definition of concat chooses between at each element; more are joined in groups, and these again.
+constexpr size_t most_parts = 32;
+
 // Splits two shapes of equal element count into the finest runs of axes with equal products, so that an index
 // outside of a changed run stays as it is. Each entry holds the ends of a run in both shapes.
 std::vector<std::pair<size_t, size_t>> matching_runs(const Shape& from, const Shape& to) {
@@ -56,8 +59,7 @@ constinit const Op reshape_op = {
         [](const Application& a) {
           const Type& x = a.operand(0);
           Type result{x.dtype, attribute<Shape>(a, "shape")};
-          for (Extent extent : result.shape)
-            if (extent.count < 0) a.fail("extent {} is negative", extent.count);
+          need_possible(a, result);
           if (result.elements() != x.elements())
             a.fail("{} has {} elements, {} has {}", x.str(), x.elements().str(), result.str(),
                    result.elements().str());
@@ -213,7 +215,8 @@ constinit const Op concat_op = {
             if (other != result)
               a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(),
                      a.operand(0).str(), axis);
-            if (i > 0) total = Extent(total.count + part.shape[static_cast<size_t>(axis)].count);
+            if (i > 0 && __builtin_add_overflow(total.count, part.shape[static_cast<size_t>(axis)].count, &total.count))
+              a.fail("axis {} would overflow", axis);
           }
           return result;
         },
@@ -246,6 +249,21 @@ constinit const Op concat_op = {
             end = begin;
           }
           return elementwise(a, body);
+        },
+    .expand =
+        [](std::span<const Value> x, const Attributes& attributes) {
+          if (x.size() <= most_parts) return Value();
+          std::vector<Value> parts(x.begin(), x.end());
+          while (parts.size() > 1) {
+            std::vector<Value> groups;
+            for (size_t begin = 0; begin < parts.size(); begin += most_parts) {
+              const std::span<const Value> rest = std::span(parts).subspan(begin);
+              const std::span<const Value> group = rest.first(std::min(most_parts, rest.size()));
+              groups.push_back(apply(concat_op, {group.begin(), group.end()}, attributes));
+            }
+            parts = std::move(groups);
+          }
+          return parts[0];
         },
 };
 

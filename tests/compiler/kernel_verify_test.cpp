@@ -203,7 +203,7 @@ TEST_CASE("what a contraction reads is not taken for its epilogue") {
   CHECK(kernels(g, "sum") == R"(
 k1
   exp[i] for i<16 = exp(c[i])
-k2 for k<1, i<16: acc = sum over j<n of 1 * exp[i]
+k2 for k<1, i<16: acc = sum over j<n of 1.0 * exp[i]
   y[i] for k<1, i<16 = acc[k,i]
 )");
   CHECK(kernels(g, "contract") == R"(

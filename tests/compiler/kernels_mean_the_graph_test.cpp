@@ -129,8 +129,8 @@ class RandomEntry {
 // The memory of a run, as the bindings say.
 KernelMemory memory(const KernelList& list, const Bindings& bindings) {
   KernelMemory result;
-  for (const Binding& input : list.inputs) result.inputs.push_back(*bindings.at(input.name).literal().bytes);
-  for (const Binding& state : list.states) result.states.push_back(*bindings.at(state.name).literal().bytes);
+  for (const Named& input : list.inputs) result.inputs.push_back(*bindings.at(input.name).literal().bytes);
+  for (const Named& state : list.states) result.states.push_back(*bindings.at(state.name).literal().bytes);
   return result;
 }
 

@@ -102,8 +102,11 @@ TEST_CASE("what cannot be compiled or declared is an error that names the line")
   const int64_t big = int64_t{1} << 40;
   CHECK(message([&] { g.input("x", f32, {big, big}); }) ==
         line(__LINE__ - 1) +
-            fmt::format("input 'x': f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
-  CHECK(message([&] { g.input("x", f32, {-1}); }) == line(__LINE__) + "input 'x': extent -1 is negative: f32[-1]");
+            fmt::format("input 'x': f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}; its bytes must "
+                        "fit 63 bits",
+                        big));
+  CHECK(message([&] { g.input("x", f32, {-1}); }) ==
+        line(__LINE__ - 1) + "input 'x': f32[-1] is not a possible type: extent -1 is negative; it must be 0 or more");
   CHECK(message([&] { g.size("n", 0); }) ==
         line(__LINE__ - 1) + "size: the maximum of 'n' is 0; it must be at least 1");
   const Extent n = g.size("n", big);
@@ -111,7 +114,9 @@ TEST_CASE("what cannot be compiled or declared is an error that names the line")
   const Value small = g.input("small", f32, {1});
   CHECK(message([&] { broadcast_to(broadcast_to(small, {big}), {big, big}); }) ==
         line(__LINE__ - 1) +
-            fmt::format("broadcast: f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}", big));
+            fmt::format("broadcast: f32[{0},{0}] is not a possible type: extents overflow: {0} * {0}; its bytes must fit "
+                        "63 bits",
+                        big));
   const int made = __LINE__ + 1;
   const Value w = g.parameter("w", f32, {3}, zeros());
   CHECK(g.parameter("w", f32, {3}, zeros()) == w);

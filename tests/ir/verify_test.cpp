@@ -70,7 +70,9 @@ TEST_CASE("a run-time size that nobody declared") {
 TEST_CASE("a type that overflows at the largest size") {
   Graph g;
   Extent n = g.size("n", int64_t{1} << 40);
-  input(g.body(), "x", {f32, {n, int64_t{1} << 40}}, {});
+  Node& x = g.body().nodes[static_cast<size_t>(g.input("x", f32, {n, 3}).id())];
+  x.type.shape = {n, int64_t{1} << 40};
+  x.attributes.entries[2].second = x.type.shape;
   CHECK(find_flaw(g.body())->text.find("overflow") != std::string::npos);
 }
 
