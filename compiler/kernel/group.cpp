@@ -266,7 +266,8 @@ class Writer {
       Statement statement;
       statement.axes.assign(axes.begin(), axes.begin() + static_cast<int64_t>(own));
       statement.reduced.assign(axes.begin() + static_cast<int64_t>(own), axes.end());
-      statement.reduction = item.reduction;
+      // Over no loop a reduction is its one term.
+      statement.reduction = statement.reduced.empty() ? Reduction::none : item.reduction;
       std::vector<int64_t> variables;
       for (int64_t r = 0; r < skipped; ++r) variables.push_back(r);
       for (const Axis& axis : axes) variables.push_back(axis.variable);
