@@ -1,0 +1,105 @@
+#include "compiler/loop/reader.h"
+
+namespace tenon::loop {
+
+ValueType ValueReader::type() {
+  ValueType made;
+  made.address = accept('@');
+  skip_blanks();
+  const size_t start = at_;
+  std::string_view word = identifier();
+  if (word.ends_with("x16")) made.vector = true, word.remove_suffix(3);
+  if (!parse_dtype(word, made.dtype))
+    fail_at(start, "expected a type: f32, f32x16, @f32 or another of f64, i64, i32, u8, bool");
+  return made;
+}
+
+ValueType ValueReader::type_of(Id id) const {
+  return (id < 0 ? leaves_[static_cast<size_t>(~id)] : f_.nodes[static_cast<size_t>(id)]).type;
+}
+
+Id ValueReader::leaf(Code code, ValueType type, int64_t integer) {
+  const auto key = std::tuple(code, type.dtype, type.vector, type.address, integer);
+  const auto [it, is_new] = known_leaves_.emplace(key, ~static_cast<Id>(leaves_.size()));
+  if (is_new) leaves_.push_back({.code = code, .type = type, .integer = integer});
+  return it->second;
+}
+
+Id ValueReader::value() {
+  skip_blanks();
+  const size_t start = at_;
+  if (accept('%')) {
+    const int64_t id = first_ ? number<uint32_t>("the number of a node") - *first_ : -1;
+    if (id < 0 || id >= std::ssize(f_.nodes) || !makes_value(f_.nodes[static_cast<size_t>(id)].code))
+      fail_at(start, "no value of this number is made before");
+    return static_cast<Id>(id);
+  }
+  if (accept('@')) {
+    const auto which = number<uint32_t>("the number of a buffer");
+    if (which >= f_.buffers.size()) fail_at(start, fmt::format("there is no buffer {}", which));
+    return leaf(Code::base, {f_.buffers[which].dtype, false, true}, which);
+  }
+  const std::string_view word = identifier();
+  for (Code code : {Code::size, Code::thread, Code::threads})
+    if (name(code) == word) return leaf(code, {i64});
+  if (word == "lanes") {
+    expect(":");
+    return leaf(Code::lane_numbers, {dtype(), true});
+  }
+  for (Code code : {Code::number, Code::parameter})
+    if (word.starts_with(name(code))) return given(code, start);
+  at_ = start;
+  return constant();
+}
+
+// number0 or parameter0
+Id ValueReader::given(Code code, size_t start) {
+  at_ = start + name(code).size();
+  const auto which = number<uint32_t>(fmt::format("the number of a {}", name(code)));
+  if (code == Code::number) return leaf(code, {i64}, which);
+  if (which >= f_.parameters.size()) fail_at(start, fmt::format("there is no parameter {}", which));
+  return leaf(code, f_.parameters[which], which);
+}
+
+// 784, true or 0.5:f32x16: the type behind says how to read what is before it.
+Id ValueReader::constant() {
+  const size_t start = at_;
+  auto goes_on = [&](char c) {
+    return is_letter(c) || is_digit(c) || std::string_view("+-.()").find(c) != std::string_view::npos;
+  };
+  while (!line_ended() && goes_on(peek())) ++at_;
+  const size_t stop = at_;
+  const std::string_view word = text_.substr(start, stop - start);
+  ValueType made{word == "true" || word == "false" ? boolean : i64};
+  if (word.empty()) fail_at(start, "expected a value");
+  size_t end = stop;
+  if (!line_ended() && peek() == ':') {
+    ++at_;
+    made = type();
+    end = at_;
+  } else if (word != "true" && word != "false" &&
+             word.find_first_not_of("-0123456789") != std::string_view::npos) {
+    fail_at(start, "expected a value; a constant that is no i64 has its type behind it: 0.5:f32");
+  }
+  at_ = start;
+  const auto bits = static_cast<int64_t>(element(made.dtype));
+  if (at_ != stop) fail_at(at_, fmt::format("expected the end of a {}", tenon::name(made.dtype)));
+  at_ = end;
+  return leaf(Code::constant, made, bits);
+}
+
+uint64_t ValueReader::element(DType dtype) {
+  switch (dtype) {
+    case f64: return std::bit_cast<uint64_t>(floating<double, uint64_t>());
+    case f32: return std::bit_cast<uint32_t>(floating<float, uint32_t>());
+    case i64: return static_cast<uint64_t>(number<int64_t>("an i64"));
+    case i32: return static_cast<uint32_t>(number<int32_t>("an i32"));
+    case u8: return number<uint8_t>("a u8");
+    case boolean: break;
+  }
+  if (accept_word("true")) return 1;
+  if (!accept_word("false")) fail_at(at_, "expected true or false");
+  return 0;
+}
+
+}  // namespace tenon::loop
