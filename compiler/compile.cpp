@@ -185,9 +185,11 @@ Program compile(const Graph& source, const CompileOptions& options) {
     entry.function = made.function;
     entry.scratch_bytes = made.scratch_bytes;
     if (options.listings) entry.listings[Stage::kernels] = str(lists[i]);
+    if (native.llvm) inspection.stage(4, entry.name, "loops", [&] { return made.loops; });
     if (native.llvm) inspection.stage(4, entry.name, "ll", [&] { return made.llvm; });
     if (native.assembly) inspection.stage(5, entry.name, "s", [&] { return made.assembly; });
     if (options.native_listings) {
+      entry.listings[Stage::loops] = std::move(made.loops);
       entry.listings[Stage::llvm] = std::move(made.llvm);
       entry.listings[Stage::assembly] = std::move(made.assembly);
     }

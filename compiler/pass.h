@@ -1,7 +1,7 @@
 #pragma once
 // Runs the list of passes: times, verifies, dumps and skips them, all generically. The only reader of the environment:
 //   TENON_DEBUG=1 passes with node counts and milliseconds, 2 + graph after each pass that changed it, 3 + kernels and
-//   buffers, 4 + LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
+//   buffers, 4 + loops and LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
 //   · TENON_CACHE=dir keeps compiled code
 #include <chrono>
 #include <functional>

@@ -5,7 +5,7 @@
 namespace tenon {
 
 namespace {
-constexpr std::string_view stage_names[] = {"graph", "kernels", "llvm", "assembly"};
+constexpr std::string_view stage_names[] = {"graph", "kernels", "loops", "llvm", "assembly"};
 }
 
 const ProgramEntry& Program::entry(std::string_view name) const {

@@ -74,7 +74,7 @@ struct BufferReport {
   int first_kernel, last_kernel;
 };
 
-enum class Stage : uint8_t { graph, kernels, llvm, assembly };
+enum class Stage : uint8_t { graph, kernels, loops, llvm, assembly };
 
 struct ProgramEntry {
   std::string name;

@@ -45,8 +45,9 @@ const Wall walls[] = {
     {"ir", "", {"runtime/", "compiler/", "llvm/"}, {}},
     {"runtime", "", {"compiler/", "llvm/", "ir/"}, {"ir/type.h", "ir/check.h"}},
     {"compiler", "compiler/native", {"llvm/"}, {}},
-    {"compiler/kernel", "", {"compiler/graph/", "compiler/native/", "ir/ops.h", "runtime/"}, {}},
-    {"compiler/graph", "", {"compiler/kernel/", "compiler/native/", "runtime/"}, {}},
+    {"compiler/kernel", "", {"compiler/graph/", "compiler/loop/", "compiler/native/", "ir/ops.h", "runtime/"}, {}},
+    {"compiler/loop", "", {"compiler/graph/", "compiler/native/", "ir/ops.h", "ir/op.h", "runtime/"}, {}},
+    {"compiler/graph", "", {"compiler/kernel/", "compiler/loop/", "compiler/native/", "runtime/"}, {}},
     {"compiler/native", "", {"compiler/graph/", "ir/ops.h", "ir/op.h"}, {}},
     {"benchmarks", "", {"compiler/", "runtime/", "ir/", "llvm/"}, {}},
 };

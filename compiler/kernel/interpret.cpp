@@ -38,14 +38,7 @@ class Interpreter {
   Interpreter(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order)
       : list_(list), memory_(memory), n_(n), adverse_(order == RunOrder::adverse) {
     own_.resize(list.buffers.size());
-    if (memory.arena.empty()) memory.arena.assign(static_cast<size_t>(list.arena_bytes), unwritten);
-    if (memory.constants.empty())
-      for (const Literal& literal : list.constants) memory.constants.push_back(*literal.bytes);
-    memory.outputs.resize(std::max(memory.outputs.size(), list.outputs.size()));
-    for (const Buffer& b : list.buffers)
-      if (b.storage == Storage::output)
-        if (auto& output = memory.outputs.at(static_cast<size_t>(b.slot)); output.empty())
-          output.assign(static_cast<size_t>(b.type.bytes(n)), unwritten);
+    memory.complete(list, n);
   }
 
   IndexFault run() {
@@ -76,30 +69,10 @@ class Interpreter {
 
   std::span<std::byte> bytes(BufferId id) {
     const Buffer& b = list_.buffers.at(static_cast<size_t>(id));
-    const size_t size = static_cast<size_t>(b.type.bytes(n_)), slot = static_cast<size_t>(b.slot);
-    auto whole = [&](std::vector<std::byte>& of) {
-      check(of.size() == size, "memory of a buffer has its bytes");
-      return std::span(of);
-    };
-    switch (b.storage) {
-      case Storage::input: return whole(memory_.inputs.at(slot));
-      case Storage::state: return whole(memory_.states.at(slot));
-      case Storage::output: return whole(memory_.outputs.at(slot));
-      case Storage::constant: return whole(memory_.constants.at(slot));
-      case Storage::arena:
-        check(b.offset >= 0 && b.offset % 64 == 0 &&
-                  static_cast<size_t>(b.offset) + size <= memory_.arena.size(),
-              "an arena buffer lies in the arena");
-        return std::span(memory_.arena).subspan(static_cast<size_t>(b.offset), size);
-      case Storage::row:
-      case Storage::tile: {
-        std::vector<std::byte>& own = own_[static_cast<size_t>(id)];
-        if (own.empty()) own.assign(size, unwritten);
-        return std::span(own);
-      }
-      case Storage::argument: break;
-    }
-    throw InternalError(fmt::format("'{}' is an argument: only whole entries are run", b.name));
+    if (in_memory(b.storage)) return memory_.bytes(list_, id, n_);
+    std::vector<std::byte>& own = own_[static_cast<size_t>(id)];
+    if (own.empty()) own.assign(static_cast<size_t>(b.type.bytes(n_)), unwritten);
+    return std::span(own);
   }
 
   int64_t position(BufferId id, std::span<const int64_t> index) const {
@@ -308,6 +281,40 @@ class Interpreter {
 
 IndexFault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order) {
   return Interpreter(list, memory, n, order).run();
+}
+
+void KernelMemory::complete(const KernelList& list, int64_t n) {
+  if (arena.empty()) arena.assign(static_cast<size_t>(list.arena_bytes), unwritten);
+  if (constants.empty())
+    for (const Literal& literal : list.constants) constants.push_back(*literal.bytes);
+  outputs.resize(std::max(outputs.size(), list.outputs.size()));
+  for (const Buffer& b : list.buffers)
+    if (b.storage == Storage::output)
+      if (auto& output = outputs.at(static_cast<size_t>(b.slot)); output.empty())
+        output.assign(static_cast<size_t>(b.type.bytes(n)), unwritten);
+}
+
+std::span<std::byte> KernelMemory::bytes(const KernelList& list, BufferId id, int64_t n) {
+  const Buffer& b = list.buffers.at(static_cast<size_t>(id));
+  const size_t size = static_cast<size_t>(b.type.bytes(n)), slot = static_cast<size_t>(b.slot);
+  auto whole = [&](std::vector<std::byte>& of) {
+    check(of.size() == size, "memory of a buffer has its bytes");
+    return std::span(of);
+  };
+  switch (b.storage) {
+    case Storage::input: return whole(inputs.at(slot));
+    case Storage::state: return whole(states.at(slot));
+    case Storage::output: return whole(outputs.at(slot));
+    case Storage::constant: return whole(constants.at(slot));
+    case Storage::arena:
+      check(b.offset >= 0 && b.offset % 64 == 0 && static_cast<size_t>(b.offset) + size <= arena.size(),
+            "an arena buffer lies in the arena");
+      return std::span(arena).subspan(static_cast<size_t>(b.offset), size);
+    case Storage::row:
+    case Storage::tile:
+    case Storage::argument: break;
+  }
+  throw InternalError(fmt::format("'{}' has no memory of its own in an entry", b.name));
 }
 
 }  // namespace tenon

@@ -2,6 +2,8 @@
 // Runs placed kernels one element at a time, in the elements' own types: what a KernelList means. Sums,
 // products and everything correctly rounded have the bits of compiled code; exp, log and the like are the
 // rounded references.
+#include <span>
+
 #include "compiler/kernel/kernel.h"
 
 namespace tenon {
@@ -11,6 +13,10 @@ namespace tenon {
 struct KernelMemory {
   std::vector<std::vector<std::byte>> inputs, states, outputs, constants;
   std::vector<std::byte> arena;
+
+  void complete(const KernelList& list, int64_t n);  // makes what is empty
+  // The bytes of a buffer of the entry. InternalError if it has others than its type says.
+  std::span<std::byte> bytes(const KernelList& list, BufferId id, int64_t n);
 };
 
 // The first check, in the order of the kernels and then of the entry, that fails, at its least element.

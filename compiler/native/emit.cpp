@@ -1,236 +1,238 @@
-// Row kernels: the rows are divided between the threads; inside a row each statement is a loop nest with 16 lanes along
-// one of its axes, or, if the plan says so, along the rows.
-#include <algorithm>
+// Functions, leaves and control.
+#include "compiler/native/emit.h"
+
 #include <cstddef>
 
-#include "compiler/native/emit.h"
-#include "compiler/native/plan.h"
+#include "runtime/program.h"
 
 namespace tenon {
-namespace {
 
-// Unrolled when it is short: 16 lanes of rows over a few classes become straight-line code.
-constexpr int64_t unroll_limit = 16;
+llvm::FunctionCallee declare_kernel(llvm::Module& module, const std::string& name, bool threads, size_t arguments,
+                                    size_t numbers) {
+  auto& context = module.getContext();
+  llvm::Type *pointer = llvm::PointerType::get(context, 0), *number = llvm::Type::getInt64Ty(context);
+  std::vector<llvm::Type*> types{pointer};
+  if (threads) types.insert(types.end(), {number, number});
+  types.insert(types.end(), arguments, pointer);
+  types.insert(types.end(), numbers, number);
+  return module.getOrInsertFunction(name, llvm::FunctionType::get(llvm::Type::getVoidTy(context), types, false));
+}
 
-void scalar_loop(Emitter& e, const Axis& axis, const std::function<void()>& body) {
-  if (!axis.extent.symbolic() && axis.extent.count <= unroll_limit && e.row_lanes) {
-    for (int64_t i = 0; i < axis.extent.count; ++i) {
-      e.open();
-      e.bind(axis.variable, e.integer(i));
-      body();
-      e.close();
+void emit(llvm::Module& module, const loop::Function& source, const Target& target) {
+  size_t arguments = 0;
+  for (const loop::Buffer& buffer : source.buffers) arguments += buffer.place == loop::Buffer::Place::argument;
+  const auto numbers = static_cast<size_t>(source.numbers);
+  auto* function =
+      llvm::cast<llvm::Function>(declare_kernel(module, source.name, source.threads, arguments, numbers).getCallee());
+  function->addFnAttr(llvm::Attribute::NoUnwind);
+  if (target.isa == Isa::avx512) function->addFnAttr("prefer-vector-width", "512");
+  function->addParamAttr(0, llvm::Attribute::ReadOnly);
+  function->addParamAttr(0, llvm::Attribute::NoAlias);
+  Emitter emitter(module, source, function, target);
+  auto* next = function->arg_begin();
+  emitter.frame = next++;
+  if (source.threads) emitter.thread = next++, emitter.threads = next++;
+  for (size_t i = 0; i < arguments; ++i) emitter.arguments.push_back(next++);
+  for (size_t i = 0; i < numbers; ++i) emitter.numbers.push_back(next++);
+  emitter.body();
+  emitter.position().CreateRetVoid();
+}
+
+Emitter::Emitter(llvm::Module& module, const loop::Function& source, llvm::Function* function, const Target& target)
+    : module_(module),
+      source_(source),
+      function_(function),
+      target_(target),
+      b_(module.getContext()),
+      entry_(llvm::BasicBlock::Create(module.getContext(), "entry", function)),
+      values_(source.nodes.size()),
+      results_(source.nodes.size()) {
+  b_.SetInsertPoint(entry_);
+  auto* start = llvm::BasicBlock::Create(b_.getContext(), "start", function);
+  b_.CreateBr(start);
+  b_.SetInsertPoint(start);
+}
+
+llvm::Type* Emitter::element_type(DType dtype) const {
+  auto& context = module_.getContext();
+  switch (dtype) {
+    case DType::f64: return llvm::Type::getDoubleTy(context);
+    case DType::f32: return llvm::Type::getFloatTy(context);
+    case DType::i64: return llvm::Type::getInt64Ty(context);
+    case DType::i32: return llvm::Type::getInt32Ty(context);
+    case DType::u8: return llvm::Type::getInt8Ty(context);
+    case DType::boolean: return llvm::Type::getInt1Ty(context);
+  }
+  return nullptr;
+}
+llvm::Type* Emitter::type(loop::ValueType type) const {
+  if (type.address) return llvm::PointerType::get(module_.getContext(), 0);
+  llvm::Type* element = element_type(type.dtype);
+  return type.vector ? llvm::FixedVectorType::get(element, loop::lanes) : element;
+}
+
+llvm::Value* Emitter::value(loop::Id id) {
+  llvm::Value*& value = values_[static_cast<size_t>(id)];
+  if (!value) value = leaf(node(id));
+  return value;
+}
+Emitter::Values Emitter::values(const std::vector<loop::Id>& ids) {
+  Values result;
+  for (loop::Id id : ids) result.push_back(value(id));
+  return result;
+}
+
+// ---- leaves ----
+
+llvm::Value* Emitter::leaf(const loop::Node& node) {
+  switch (node.code) {
+    case loop::Code::constant: {
+      llvm::APInt bits(static_cast<unsigned>(element_type(node.type.dtype)->getScalarSizeInBits()),
+                       static_cast<uint64_t>(node.integer));
+      if (!is_float(node.type.dtype)) return llvm::ConstantInt::get(type(node.type), bits);
+      const auto& semantics = element_type(node.type.dtype)->getFltSemantics();
+      return llvm::ConstantFP::get(type(node.type), llvm::APFloat(semantics, bits));
     }
-    return;
+    case loop::Code::lane_numbers: {
+      llvm::SmallVector<llvm::Constant*> numbers;
+      for (unsigned lane = 0; lane < loop::lanes; ++lane)
+        numbers.push_back(llvm::ConstantInt::get(element_type(node.type.dtype), lane));
+      return llvm::ConstantVector::get(numbers);
+    }
+    case loop::Code::size: {
+      llvm::IRBuilder<> once(entry_->getTerminator());
+      return once.CreateLoad(once.getInt64Ty(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offsetof(Frame, size)));
+    }
+    case loop::Code::thread: return thread;
+    case loop::Code::threads: return threads;
+    case loop::Code::number: return numbers[static_cast<size_t>(node.integer)];
+    case loop::Code::parameter: return parameters[static_cast<size_t>(node.integer)];
+    case loop::Code::base: return base(source_.buffers[static_cast<size_t>(node.integer)]);
+    default: break;
   }
-  e.loop(e.integer(0), e.extent(axis.extent), 1, [&](llvm::Value* i) {
-    e.bind(axis.variable, i);
-    body();
-  });
+  check(false, "a value of the loops is emitted before it is used");
+  return nullptr;
 }
 
-// A nest over the axes: all scalar if the lanes run along the rows, else the last one a vector.
-void nest(Emitter& e, std::span<const Axis> axes, const std::function<void()>& body) {
-  if (axes.empty()) return body();
-  if (axes.size() == 1 && !e.row_lanes)
-    return vector_loop(e, e.integer(0), e.extent(axes[0].extent), axes[0].variable, body);
-  scalar_loop(e, axes[0], [&] { nest(e, axes.subspan(1), body); });
-}
-
-void store_value(Emitter& e, const Statement& s, bool wide) {
-  if (wide)
-    e.store_vector(s.buffer, s.index, e.vector(s.value));
-  else
-    e.store(s.buffer, s.index, e.scalar(s.value));
-}
-
-// Whether the lanes of a sum should run along the reduced axis rather than the last axis of the result: where most
-// loads are contiguous.
-bool lanes_reduce(Emitter& e, const Statement& s) {
-  int64_t reduced = s.reduced[0].variable, kept = s.axes.back().variable;
-  int64_t balance = 0;
-  visit(s.value, [&](const Scalar& x) {
-    if (x->function != Scalar::load) return;
-    auto cost = [&](int64_t variable) {
-      auto step = e.stride(x->integer, x->indices(), variable);
-      return step && !step->symbolic() && step->count <= 1 ? 0 : 1;
-    };
-    balance += cost(kept) - cost(reduced);
-  });
-  int64_t most = e.list.maximum;
-  if (balance == 0) return s.reduced[0].extent.at(most) > lanes && s.axes.back().extent.at(most) < lanes;
-  return balance > 0;
-}
-
-void reduction(Emitter& e, const Statement& s) {
-  if (e.row_lanes)
-    return nest(e, s.axes, [&] { e.store_vector(s.buffer, s.index, reduce_serial(e, s, true)); });
-  if (!s.axes.empty() && !lanes_reduce(e, s))
-    return nest(e, s.axes, [&] { e.store_vector(s.buffer, s.index, reduce_serial(e, s, true)); });
-  auto body = [&] { e.store(s.buffer, s.index, reduce_lanes(e, s)); };
-  std::function<void(std::span<const Axis>)> outer = [&](std::span<const Axis> axes) {
-    if (axes.empty()) return body();
-    scalar_loop(e, axes[0], [&] { outer(axes.subspan(1)); });
+llvm::Value* Emitter::base(const loop::Buffer& buffer) {
+  static_assert(offsetof(Fault, check) == 0 && offsetof(Fault, element) == 8 && offsetof(Fault, value) == 16);
+  llvm::IRBuilder<> once(entry_->getTerminator());
+  auto field = [&](size_t offset) {
+    return once.CreateLoad(once.getPtrTy(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offset));
   };
-  outer(s.axes);
-}
-
-// buffer = 0, then buffer[index] += value in ascending order of the reduced points. A point outside the buffer adds to
-// nothing.
-void scatter(Emitter& e, const Statement& s) {
-  const Type& type = e.list.buffers[static_cast<size_t>(s.buffer)].type;
-  Axis first{int64_t{1} << 40, type.shape[0]};
-  e.forms().bound(first);
-  std::vector<Axis> all = s.axes;
-  all.insert(all.begin(), first);
-  std::vector<Scalar> index = s.index;
-  index[0] = Scalar::index(first.variable);
-  Scalar zero = Scalar::number(type.dtype, 0);
-  nest(e, all, [&] { e.store_vector(s.buffer, index, e.vector(zero)); });
-
-  Scalar sum = Scalar::call(Scalar::add, {Scalar::read(s.buffer, type.dtype, s.index), s.value});
-  std::function<void(std::span<const Axis>)> points = [&](std::span<const Axis> reduced) {
-    if (!reduced.empty()) return scalar_loop(e, reduced[0], [&] { points(reduced.subspan(1)); });
-    llvm::Value* at = e.scalar(Scalar::to(i64, s.index[0]));
-    e.when(e.b.CreateICmpULT(at, e.extent(type.shape[0])), [&] {
-      nest(e, s.axes, [&] {
-        if (s.axes.empty())
-          e.store(s.buffer, s.index, e.scalar(sum));
-        else
-          e.store_vector(s.buffer, s.index, e.vector(sum));
-      });
-    });
-  };
-  points(s.reduced);
-}
-
-void emit_group(Emitter& e, const StatementGroup& group) {
-  e.open();
-  std::vector<BufferId> written;
-  for (const Statement& s : group.statements) written.push_back(s.buffer);
-  e.settle(written);
-  const Statement& first = group.statements[0];
-  if (first.scatter) {
-    scatter(e, first);
-  } else if (!group.reduced.empty()) {
-    Statement merged = first;
-    merged.axes = group.axes, merged.reduced = group.reduced;
-    reduction(e, merged);
-  } else {
-    nest(e, group.axes, [&] {
-      for (const Statement& s : group.statements) store_value(e, s, e.row_lanes || !group.axes.empty());
-    });
+  switch (buffer.place) {
+    case loop::Buffer::Place::argument: return arguments[static_cast<size_t>(buffer.slot)];
+    case loop::Buffer::Place::fault: return field(offsetof(Frame, fault));
+    case loop::Buffer::Place::scratch:
+      return once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), field(offsetof(Frame, scratch)),
+                                             static_cast<uint64_t>(buffer.slot));
+    case loop::Buffer::Place::stack: {
+      once.SetInsertPoint(entry_, entry_->begin());
+      auto* memory = once.CreateAlloca(element_type(buffer.dtype), once.getInt64(static_cast<uint64_t>(buffer.count.count)));
+      memory->setAlignment(llvm::Align(64));
+      return memory;
+    }
   }
-  e.close();
+  return nullptr;
 }
 
-// Binds the row variables of flattened row r.
-void bind_rows(Emitter& e, std::span<const Axis> rows, llvm::Value* r) {
-  for (size_t i = rows.size(); i-- > 0;) {
-    if (i == 0) return e.bind(rows[0].variable, r);
-    llvm::Value* extent = e.extent(rows[i].extent);
-    e.bind(rows[i].variable, e.b.CreateURem(r, extent));
-    r = e.b.CreateUDiv(r, extent);
+// ---- control ----
+
+Emitter::Values Emitter::block(const loop::Block& block) {
+  for (loop::Id id : block.nodes) emit_node(id);
+  return values(block.yields);
+}
+
+void Emitter::emit_node(loop::Id id) {
+  const loop::Node& made = node(id);
+  llvm::Value*& value = values_[static_cast<size_t>(id)];
+  switch (made.code) {
+    case loop::Code::result:
+      value = results_[static_cast<size_t>(made.operands[0])][static_cast<size_t>(made.integer)];
+      return;
+    case loop::Code::call: value = call(made); return;
+    case loop::Code::splat: case loop::Code::extract: case loop::Code::shuffle: case loop::Code::any:
+      value = between_lanes(made);
+      return;
+    case loop::Code::reduce: value = reduce(made); return;
+    case loop::Code::at: {
+      const Values x = values(made.operands);
+      value = b_.CreateGEP(element_type(made.type.dtype), x[0], x[1]);
+      return;
+    }
+    case loop::Code::load: case loop::Code::gather: value = load(made); return;
+    case loop::Code::store: case loop::Code::scatter: return store(made);
+    case loop::Code::prefetch:  // to read, into all caches, data
+      b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
+                         {this->value(made.operands[0]), b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});
+      return;
+    case loop::Code::loop: return loop(id);
+    case loop::Code::branch: return branch(id);
+    default: value = elementwise(made);
   }
 }
 
-llvm::Value* total(Emitter& e, std::span<const Axis> rows) {
-  Shape shape;
-  for (const Axis& axis : rows) shape.push_back(axis.extent);
-  return e.extent(elements(shape));
+void Emitter::loop(loop::Id id) {
+  const loop::Node& made = node(id);
+  const loop::Block& inside = source_.blocks[static_cast<size_t>(made.blocks[0])];
+  const Values operands = values(made.operands);
+  llvm::Value *begin = operands[0], *end = operands[1];
+  const bool runs = llvm::isa<llvm::ConstantInt>(begin) && llvm::isa<llvm::ConstantInt>(end);  // else it had been left out
+  auto* before = b_.GetInsertBlock();
+  auto* head = llvm::BasicBlock::Create(b_.getContext(), "loop", function_);
+  auto* exit = llvm::BasicBlock::Create(b_.getContext(), "done", function_);
+  runs ? b_.CreateBr(head) : b_.CreateCondBr(b_.CreateICmpSLT(begin, end), head, exit);
+  b_.SetInsertPoint(head);
+  std::vector<llvm::PHINode*> phis;
+  for (size_t i = 0; i < inside.arguments.size(); ++i) {
+    llvm::Value* first = i == 0 ? begin : operands[i + 1];
+    phis.push_back(b_.CreatePHI(first->getType(), 2, i == 0 ? "i" : ""));
+    phis.back()->addIncoming(first, before);
+    values_[static_cast<size_t>(inside.arguments[i])] = phis.back();
+  }
+  Values next = block(inside);
+  auto* latch = b_.GetInsertBlock();
+  llvm::Value* advanced = b_.CreateNSWAdd(phis[0], b_.getInt64(static_cast<uint64_t>(made.integer)));
+  b_.CreateCondBr(b_.CreateICmpSLT(advanced, end), head, exit);
+  phis[0]->addIncoming(advanced, latch);
+  for (size_t i = 0; i < next.size(); ++i) phis[i + 1]->addIncoming(next[i], latch);
+  b_.SetInsertPoint(exit);
+  for (size_t i = 0; !runs && i < next.size(); ++i) {
+    auto* phi = b_.CreatePHI(next[i]->getType(), 2);
+    phi->addIncoming(operands[i + 2], before);
+    phi->addIncoming(next[i], latch);
+    next[i] = phi;
+  }
+  results_[static_cast<size_t>(id)] = std::move(next);
 }
 
-// Sets the fault to the least element outside [0, extent), unless an earlier check has failed.
-void check_indices(Emitter& e, const IndexCheck& checked) {
-  auto& b = e.b;
-  const Buffer& buffer = e.list.buffers[static_cast<size_t>(checked.index)];
-  Axis axis{0, buffer.type.elements()};
-  e.forms().bound(axis);
-  // The elements, flattened, as a reading of the buffer.
-  std::vector<Scalar> index;
-  Scalar rest = Scalar::index(axis.variable);
-  for (size_t i = buffer.type.shape.size(); i-- > 0;) {
-    Scalar extent = Scalar::extent(buffer.type.shape[i]);
-    index.insert(index.begin(), i == 0 ? rest : mod(rest, extent));
-    rest = floordiv(rest, extent);
+void Emitter::branch(loop::Id id) {
+  const loop::Node& made = node(id);
+  auto inside = [&](size_t i) -> const loop::Block& { return source_.blocks[static_cast<size_t>(made.blocks[i])]; };
+  const bool both = made.blocks.size() > 1;
+  auto* then = llvm::BasicBlock::Create(b_.getContext(), "then", function_);
+  auto* otherwise = both ? llvm::BasicBlock::Create(b_.getContext(), "else", function_) : nullptr;
+  auto* after = llvm::BasicBlock::Create(b_.getContext(), "after", function_);
+  b_.CreateCondBr(value(made.operands[0]), then, both ? otherwise : after);
+  b_.SetInsertPoint(then);
+  Values results = block(inside(0));
+  auto* end = b_.GetInsertBlock();
+  b_.CreateBr(after);
+  if (both) {
+    b_.SetInsertPoint(otherwise);
+    const Values others = block(inside(1));
+    auto* other_end = b_.GetInsertBlock();
+    b_.CreateBr(after);
+    b_.SetInsertPoint(after);
+    for (size_t i = 0; i < results.size(); ++i) {
+      auto* phi = b_.CreatePHI(results[i]->getType(), 2);
+      phi->addIncoming(results[i], end);
+      phi->addIncoming(others[i], other_end);
+      results[i] = phi;
+    }
   }
-  Scalar value = Scalar::to(i64, Scalar::read(checked.index, buffer.type.dtype, index));
-  llvm::Value* none = e.integer(std::numeric_limits<int64_t>::max());
-  llvm::Value* found = e.stack(e.vector_type(i64));
-  b.CreateStore(e.splat(none), found);
-  vector_loop(e, e.integer(0), e.extent(axis.extent), axis.variable, [&] {
-    llvm::Value* bad = b.CreateICmpUGE(e.vector(value), e.splat(e.extent(checked.extent)));
-    if (e.mask()) bad = b.CreateAnd(bad, e.mask());
-    llvm::Value* before = b.CreateLoad(e.vector_type(i64), found);
-    llvm::Value* where = b.CreateSelect(bad, e.vector(Scalar::index(axis.variable)), before);
-    b.CreateStore(b.CreateBinaryIntrinsic(llvm::Intrinsic::smin, before, where), found);
-  });
-  llvm::Value* element = b.CreateIntMinReduce(b.CreateLoad(e.vector_type(i64), found), true);
-  auto field = [&](llvm::Value* record, size_t offset) {
-    return b.CreateConstInBoundsGEP1_64(b.getInt8Ty(), record, offset);
-  };
-  llvm::Value* fault = b.CreateLoad(b.getPtrTy(), field(e.frame, offsetof(Frame, fault)));
-  llvm::Value* first = b.CreateICmpSLT(b.CreateLoad(b.getInt64Ty(), field(fault, offsetof(Fault, check))), e.integer(0));
-  e.when(b.CreateAnd(first, b.CreateICmpNE(element, none)), [&] {
-    e.bind(axis.variable, element);
-    b.CreateStore(e.scalar(Scalar::index(first_given)), field(fault, offsetof(Fault, check)));
-    b.CreateStore(element, field(fault, offsetof(Fault, element)));
-    b.CreateStore(e.scalar(value), field(fault, offsetof(Fault, value)));
-  });
-}
-
-}  // namespace
-
-void vector_loop(Emitter& e, llvm::Value* begin, llvm::Value* end, int64_t variable, const std::function<void()>& body,
-                 bool once) {
-  auto& b = e.b;
-  if (once)
-    return e.loop(begin, end, lanes, [&](llvm::Value* i) {
-      e.bind_vector(variable, i, e.first_lanes(b.CreateSub(end, i)));
-      body();
-    });
-  llvm::Value* whole = b.CreateAdd(begin, b.CreateAnd(b.CreateSub(end, begin), e.integer(-int64_t{lanes})));
-  e.loop(begin, whole, lanes, [&](llvm::Value* i) {
-    e.bind_vector(variable, i, nullptr);
-    body();
-  });
-  llvm::Value* rest = b.CreateICmpSLT(whole, end);
-  if (auto* known = llvm::dyn_cast<llvm::ConstantInt>(rest); known && known->isZero()) return;
-  e.when(rest, [&] {
-    e.bind_vector(variable, whole, e.first_lanes(b.CreateSub(end, whole)));
-    body();
-  });
-}
-
-void emit_rows(Emitter& e) {
-  if (e.kernel.check) return check_indices(e, *e.kernel.check);
-  RowPlan plan = plan_rows(e.kernel, e.list, e.forms());
-  e.row_lanes = plan.row_lanes;
-  auto groups = [&] {
-    for (const StatementGroup& group : plan.groups) emit_group(e, group);
-  };
-  std::span<const Axis> rows = plan.rows;
-  if (rows.empty()) return e.when(e.b.CreateICmpEQ(e.thread, e.integer(0)), groups);
-  if (!plan.row_lanes) {
-    auto [begin, end] = part(e, total(e, rows), 1);
-    return e.loop(begin, end, 1, [&](llvm::Value* r) {
-      bind_rows(e, rows, r);
-      groups();
-    });
-  }
-  const Axis& last = rows.back();
-  // A long body is emitted once, for any mask.
-  bool once = std::any_of(plan.groups.begin(), plan.groups.end(), [](const StatementGroup& group) {
-    return !group.axes.empty() || !group.reduced.empty();
-  });
-  if (rows.size() == 1) {
-    auto [begin, end] = part(e, e.extent(last.extent), lanes);
-    return vector_loop(e, begin, end, last.variable, groups, once);
-  }
-  auto [begin, end] = part(e, total(e, rows.first(rows.size() - 1)), 1);
-  e.loop(begin, end, 1, [&](llvm::Value* r) {
-    bind_rows(e, rows.first(rows.size() - 1), r);
-    vector_loop(e, e.integer(0), e.extent(last.extent), last.variable, groups, once);
-  });
+  b_.SetInsertPoint(after);
+  results_[static_cast<size_t>(id)] = std::move(results);
 }
 
 }  // namespace tenon

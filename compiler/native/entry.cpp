@@ -3,7 +3,12 @@
 // where a buffer lies.
 #include <cstddef>
 
+#include "compiler/native/entry.h"
+
+#include <llvm/IR/IRBuilder.h>
+
 #include "compiler/native/emit.h"
+#include "runtime/program.h"
 
 namespace tenon {
 namespace {
@@ -122,7 +127,7 @@ class EntryEmitter {
     if (kernel.threads > 1) arguments.insert(arguments.end(), {thread_, count});
     for (BufferId id : call.arguments) arguments.push_back(address(id));
     for (int64_t number : call.numbers) arguments.push_back(integer(number));
-    b_.CreateCall(declare_kernel(module_, call.name, *call.kernel), arguments);
+    b_.CreateCall(declare_kernel(module_, call.name, kernel.threads > 1, call.arguments.size(), call.numbers.size()), arguments);
   }
 
   bool last_check(size_t k) const {

@@ -24,7 +24,7 @@
 
 #include "compiler/native/cache.h"
 #include "compiler/native/calls.h"
-#include "compiler/native/math.h"
+#include "compiler/native/emit.h"
 #include "compiler/native/module.h"
 
 namespace tenon {
@@ -203,6 +203,7 @@ Objects compile(const std::vector<KernelList>& lists, const Calls& calls,
   });
   for (Job& job : jobs) {
     result.modules.push_back(std::move(job.code.object));
+    listed.entries[job.list].loops += job.code.loops;
     listed.entries[job.list].llvm += job.code.llvm;
     listed.entries[job.list].assembly += job.code.assembly;
   }
@@ -215,7 +216,7 @@ std::shared_ptr<llvm::orc::LLJIT> link(const std::vector<std::string>& objects,
       valid(llvm::orc::LLJITBuilder().setJITTargetMachineBuilder(builder).create());
   llvm::orc::JITDylib& library = code->getMainJITDylib();
   llvm::orc::SymbolMap symbols;
-  for (const auto& [name, address] : math_symbols())
+  for (const auto& [name, address] : reference_symbols())
     symbols[code->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
                                             llvm::JITSymbolFlags::Exported};
   if (!symbols.empty()) valid(library.define(llvm::orc::absoluteSymbols(std::move(symbols))));

@@ -1,4 +1,4 @@
-// One module: emits, verifies, optimises and generates code. The pass list is short because the emitter has
+// One module: emits, verifies, optimises and generates code. The pass list is short because the loops are
 // already hoisted and vectorised.
 #include "compiler/native/module.h"
 
@@ -15,12 +15,15 @@
 #include <llvm/Transforms/Scalar/SimplifyCFG.h>
 #include <llvm/Transforms/Utils/Cloning.h>
 
-#include "compiler/native/contract.h"
+#include "compiler/loop/lower.h"
+#include "compiler/loop/verify.h"
+#include "compiler/native/emit.h"
+#include "compiler/native/entry.h"
 
 namespace tenon {
 namespace {
 
-// The emitter has hoisted addresses already: this pass takes its time and changes nothing.
+// Addresses are hoisted already: this pass takes its time and changes nothing.
 class Gate : public llvm::OptPassGate {
  public:
   bool isEnabled() const override { return true; }
@@ -69,10 +72,11 @@ ModuleCode compile_module(const ModuleSource& source, const Target& target, cons
   module.setTargetTriple(machine.getTargetTriple().str());
 #endif
   for (const auto& [name, kernel] : source.kernels) {
-    Emitter emitter(module, name, *kernel, target);
-    emitter.kernel.contraction ? emit_contraction(emitter) : emit_rows(emitter);
-    emitter.b.CreateRetVoid();
-    code.scratch_bytes.push_back(emitter.scratch_bytes());
+    const loop::Function function = lower(name, *kernel, target);
+    verify(function);
+    if (options.llvm) code.loops += loop::str(function);
+    emit(module, function, target);
+    code.scratch_bytes.push_back(function.scratch_bytes());
   }
   if (source.entry) emit_entry(module, source.entry_name, *source.entry, source.calls);
   std::string message;

@@ -1,6 +1,9 @@
 #pragma once
 // From kernels to an object file: what one thread compiles at a time.
-#include "compiler/native/emit.h"
+#include <span>
+
+#include "compiler/kernel/target.h"
+#include "compiler/native/calls.h"
 #include "compiler/native/jit.h"
 
 namespace llvm {
@@ -21,7 +24,7 @@ struct ModuleSource {
 struct ModuleCode {
   std::string object;
   std::vector<int64_t> scratch_bytes;  // by kernel, per thread
-  std::string llvm, assembly;          // if asked for
+  std::string loops, llvm, assembly;   // if asked for
 };
 
 // Throws InternalError if LLVM refuses the module.

@@ -107,6 +107,20 @@ struct Cut {
   Isa isa = Isa::avx512;
 };
 
+template <typename T>
+std::vector<std::byte> copy(Guarded<T>& values) {
+  return {values.bytes(), values.bytes() + values.size() * sizeof(T)};
+}
+
+// The loops have the bits of the code, for the ISA whether or not this machine has it.
+template <typename T>
+void test_loops(const KernelList& list, Guarded<T>& a, Guarded<T>& b, Guarded<T>& y, int64_t size, const Cut& cut) {
+  KernelMemory memory;
+  memory.inputs = {copy(a), copy(b)}, memory.outputs = {std::vector<std::byte>(y.size() * sizeof(T))};
+  CHECK(run_loops(list, memory, size, Target::of(cut.isa, cut.isa), cut.threads).check == -1);
+  CHECK(memory.outputs[0] == copy(y));
+}
+
 // One product, cut as told, its extents constant or (one of them) the run-time size.
 template <typename T>
 void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic = -1) {
@@ -136,6 +150,7 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
     Guarded<T> y(static_cast<size_t>(p * q), at_end);
     fill(a, 1), fill(b, 2), fill(y, 3);
     run(entry, {a.bytes(), b.bytes()}, {}, {y.bytes()}, size, cut.threads);
+    test_loops(s.list, a, b, y, size, cut);
     compare(y, reference<T>(
                    p, q, r,
                    [&](int64_t x, int64_t z) {

@@ -1,5 +1,5 @@
-// Row kernels against the interpreter of the loop language, bit by bit: on every ISA the machine has, with one and three
-// threads, for several sizes, between guard pages.
+// Row kernels and their loops against the interpreter of kernels, bit by bit: the loops for every ISA, the code for those
+// that the machine has, with one and three threads, for several sizes, between guard pages.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -30,9 +30,15 @@ void expect_same(const KernelList& list, std::vector<int64_t> sizes = {1}, const
     expect(list, n, memory);
   }
   for (Isa isa : {Isa::avx512, Isa::avx2, Isa::sse2}) {
+    CAPTURE(name(isa));
+    for (int64_t n : sizes)
+      for (int64_t threads : {1, 3}) {
+        Memory memory = fill(list, n, elements);
+        run_loops(list, Target::of(isa, isa), n, threads, memory);
+        CHECK_MESSAGE(difference(list, n, expected.at(n), memory) == "", "loops, n " << n << ", threads " << threads);
+      }
     Target target = Target::host(isa);
     if (target.isa != isa) continue;
-    CAPTURE(name(isa));
     NativeCode code = jit({list}, target, {});
     for (int64_t n : sizes)
       for (int64_t threads : {1, 3}) {

@@ -1,11 +1,13 @@
 // Random entries with updates of every kind (chains, swaps, transposed reads of the old value, scattered gradients): the
-// placed kernels, run as the loop language says, give what the evaluator gives.
+// placed kernels, and the loops they are lowered to, give what the evaluator gives.
 #include <doctest/doctest.h>
 
 #include "compiler/kernel/interpret.h"
 #include "compiler/kernel/place.h"
 #include "compiler/kernel/tile.h"
 #include "compiler/kernel/verify.h"
+#include "compiler/loop/lower.h"
+#include "compiler/loop/run.h"
 #include "ir/evaluate.h"
 #include "tests/compiler/kernels.h"
 
@@ -134,9 +136,39 @@ KernelMemory memory(const KernelList& list, const Bindings& bindings) {
   return result;
 }
 
+void check_values(const KernelList& list, const KernelMemory& actual, const EntryResult& expected) {
+  for (size_t slot = 0; slot < list.outputs.size(); ++slot) {
+    const Comparison comparison = compare(expected.outputs.at(list.outputs[slot].name), actual.outputs[slot]);
+    CHECK_MESSAGE(comparison.agree(), list.outputs[slot].name << ": " << comparison.str());
+  }
+  for (size_t slot = 0; slot < list.states.size(); ++slot) {
+    const Comparison comparison = compare(expected.states.at(list.states[slot].name), actual.states[slot]);
+    CHECK_MESSAGE(comparison.agree(), list.states[slot].name << ": " << comparison.str());
+  }
+}
+
+// The same at the level of loops, for a machine of any kind: the loops read back from their text, and give the same bits by
+// any number of threads.
+void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, int64_t n, uint64_t seed) {
+  const Isa isa = static_cast<Isa>(seed % 3);
+  Target target = Target::of(isa, isa);
+  for (const Kernel& kernel : list.kernels) {
+    const loop::Function function = lower(kernel.name, isolate(list, kernel), target);
+    const std::string text = str(function);
+    CAPTURE(text);
+    CHECK(loop::parse(text) == function);
+  }
+  KernelMemory alone = start, shared = start;
+  REQUIRE(run_loops(list, alone, n, target).check == -1);
+  REQUIRE(run_loops(list, shared, n, target, 3).check == -1);
+  CHECK(alone.outputs == shared.outputs);
+  CHECK(alone.states == shared.states);
+  check_values(list, alone, expected);
+}
+
 }  // namespace
 
-TEST_CASE("kernels compute what the graph means, in whatever order threads may run them, and read back from their text") {
+TEST_CASE("kernels and loops compute what the graph means, in whatever order threads may run them, and read back from their text") {
   for (uint64_t seed = 1; seed <= 1500; ++seed) {
     CAPTURE(seed);
     RandomEntry random(seed);
@@ -159,13 +191,7 @@ TEST_CASE("kernels compute what the graph means, in whatever order threads may r
     REQUIRE(interpret(list, adverse, random.n, RunOrder::adverse).check == -1);
     CHECK(adverse.outputs == forwards.outputs);
     CHECK(adverse.states == forwards.states);
-    for (size_t slot = 0; slot < list.outputs.size(); ++slot) {
-      const Comparison comparison = compare(expected.outputs.at(list.outputs[slot].name), forwards.outputs[slot]);
-      CHECK_MESSAGE(comparison.agree(), list.outputs[slot].name << ": " << comparison.str());
-    }
-    for (size_t slot = 0; slot < list.states.size(); ++slot) {
-      const Comparison comparison = compare(expected.states.at(list.states[slot].name), forwards.states[slot]);
-      CHECK_MESSAGE(comparison.agree(), list.states[slot].name << ": " << comparison.str());
-    }
+    check_loops(list, memory(list, bindings), expected, random.n, seed);
+    check_values(list, forwards, expected);
   }
 }

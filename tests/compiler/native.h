@@ -1,6 +1,6 @@
 #pragma once
 // Shared by the tests of the native room: kernels are run on guarded memory (any access before or behind a buffer
-// faults) and beside the interpreter of kernels, with which they must agree in every bit.
+// faults) and beside the interpreters of kernels and of loops, with which they must agree in every bit.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -15,6 +15,7 @@
 
 #include "compiler/kernel/number.h"
 #include "compiler/kernel/interpret.h"
+#include "compiler/loop/run.h"
 #include "compiler/native/jit.h"
 
 namespace tenon::native {
@@ -58,28 +59,40 @@ inline Memory fill(const KernelList& list, int64_t n, const std::function<double
   return memory;
 }
 
-// What the kernels mean: the interpreter's run over the memory.
-inline void expect(const KernelList& list, int64_t n, Memory& memory) {
-  KernelMemory by_slot;
-  by_slot.arena.resize(static_cast<size_t>(list.arena_bytes));
-  auto place = [&](const Buffer& b) -> std::byte* {
-    if (b.storage == Storage::arena) return by_slot.arena.data() + b.offset;
-    auto& table = b.storage == Storage::input    ? by_slot.inputs
-                  : b.storage == Storage::state  ? by_slot.states
-                  : b.storage == Storage::output ? by_slot.outputs
-                                                 : by_slot.constants;
-    const auto slot = static_cast<size_t>(b.slot);
-    table.resize(std::max(table.size(), slot + 1));
-    table[slot].resize(static_cast<size_t>(b.type.bytes(n)));
-    return table[slot].data();
+// Runs `action` over the memory as a KernelMemory.
+inline void by_slot(const KernelList& list, int64_t n, Memory& memory, const std::function<void(KernelMemory&)>& action) {
+  KernelMemory slots;
+  slots.arena.resize(static_cast<size_t>(list.arena_bytes));
+  auto table = [&](Storage storage) -> std::vector<std::vector<std::byte>>& {
+    switch (storage) {
+      case Storage::input: return slots.inputs;
+      case Storage::state: return slots.states;
+      case Storage::output: return slots.outputs;
+      default: return slots.constants;
+    }
   };
+  for (const Buffer& b : list.buffers) {
+    if (!in_memory(b.storage) || b.storage == Storage::arena) continue;
+    auto& tables = table(b.storage);
+    tables.resize(std::max(tables.size(), static_cast<size_t>(b.slot) + 1));
+    tables[static_cast<size_t>(b.slot)].resize(static_cast<size_t>(b.type.bytes(n)));
+  }
   auto each = [&](auto copy) {
     for (size_t id = 0; id < list.buffers.size(); ++id)
-      if (in_memory(list.buffers[id].storage)) copy(memory.bytes[id], place(list.buffers[id]));
+      if (in_memory(list.buffers[id].storage)) copy(memory.bytes[id], slots.bytes(list, static_cast<BufferId>(id), n).data());
   };
   each([](const auto& from, std::byte* to) { std::memcpy(to, from.data(), from.size()); });
-  interpret(list, by_slot, n);
+  action(slots);
   each([](auto& to, const std::byte* from) { std::memcpy(to.data(), from, to.size()); });
+}
+
+// What the kernels mean: the interpreter's run over the memory.
+inline void expect(const KernelList& list, int64_t n, Memory& memory) {
+  by_slot(list, n, memory, [&](KernelMemory& slots) { interpret(list, slots, n); });
+}
+// What their loops do, for any machine.
+inline void run_loops(const KernelList& list, const Target& target, int64_t n, int64_t threads, Memory& memory) {
+  by_slot(list, n, memory, [&](KernelMemory& slots) { tenon::run_loops(list, slots, n, target, threads); });
 }
 
 class SpinBarrier {

@@ -100,7 +100,7 @@ TEST_CASE("TENON_DUMP writes every stage to numbered files, and what it writes i
   CHECK(compile(parse(contents(folder / "dump" / "00_graph.ir"))).graph_hash == compile(small()).graph_hash);
   std::string extensions;
   for (const std::string& name : names) extensions += name.substr(name.find('.')) + " ";
-  CHECK(extensions.ends_with(".kernels .kernels .ll .s .ll .s "));
+  CHECK(extensions.ends_with(".kernels .kernels .loops .ll .s .loops .ll .s "));
   CHECK(has(contents(folder / "dump" / names.back()), "\t.text"));
 }
 

@@ -25,7 +25,7 @@ bool has(const std::string& text, std::string_view part) { return text.find(part
 
 }  // namespace
 
-TEST_CASE("a program lists its graph, kernels, LLVM IR and assembly, of all entries or of one") {
+TEST_CASE("a program lists its graph, kernels, loops, LLVM IR and assembly, of all entries or of one") {
   Model m;
   m.g.entry("train", {}, minimize(nll(m.z, m.label), sgd(0.1)));
   m.g.entry("predict", {{"p", softmax(m.z)}});
@@ -35,6 +35,7 @@ TEST_CASE("a program lists its graph, kernels, LLVM IR and assembly, of all entr
   CHECK(has(graph, "program_test.cpp:"));
   CHECK(has(program.listing(Stage::kernels, "train"), "program_test.cpp:"));
   CHECK(program.listing(Stage::kernels).size() > program.listing(Stage::kernels, "train").size());
+  CHECK(has(program.listing(Stage::loops), "function \"train.0\""));
   CHECK(has(program.listing(Stage::llvm, "predict"), "define "));
   CHECK(has(program.listing(Stage::assembly, "predict"), "\t.text"));
   const Program plain = compile(m.g);

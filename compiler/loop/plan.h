@@ -2,7 +2,7 @@
 // How a row kernel is walked: which statements share a loop, which axes are merged into one, and whether the 16 lanes
 // run along the rows or along the statements' own axes. No choice changes a bit. No LLVM.
 #include "compiler/kernel/kernel.h"
-#include "compiler/native/linear.h"
+#include "compiler/loop/linear.h"
 
 namespace tenon {
 

@@ -1,4 +1,4 @@
-#include "compiler/native/plan.h"
+#include "compiler/loop/plan.h"
 
 #include <algorithm>
 #include <unordered_map>

@@ -1,4 +1,4 @@
-#include "compiler/native/linear.h"
+#include "compiler/loop/linear.h"
 
 #include <algorithm>
 

@@ -1,16 +1,16 @@
 #pragma once
 // The operands of a contraction as its inner loop reads them: in place, or from a panel of the thread's
 // scratch that holds the values of the operand's expression.
-#include "compiler/native/emit.h"
+#include "compiler/loop/lowering.h"
 
-namespace tenon {
+namespace tenon::loop {
 
 // Element strides of an operand: between neighbouring rows (of a) or vectors (of b), and along the last k
 // axis.
 struct Access {
   bool in_place = false;
   bool rows_along_k = false;     // packed a: a row of the panel per m, not per k
-  llvm::Value* panel = nullptr;  // packed: element k of row 0 or vector 0 is at panel[position * along]
+  Value panel = {};              // packed: element k of row 0 or vector 0 is at panel[position * along]
   Extent across, along;
 };
 
@@ -21,27 +21,25 @@ int64_t inner_k(const Contraction& contraction, int64_t maximum);
 int64_t all_k(const Contraction& contraction, int64_t maximum);
 
 // Runs over the k axes, the outermost from begin to end; the last one is given to `last` as its bounds.
-using LastAxis =
-    std::function<Emitter::Values(llvm::Value* begin, llvm::Value* end, Emitter::Values carried)>;
-Emitter::Values loop_k(Emitter& e, llvm::Value* begin, llvm::Value* end, Emitter::Values carried,
-                       const LastAxis& last);
+using LastAxis = std::function<Values(Value begin, Value end, Values carried)>;
+Values loop_k(Lowering& low, Value begin, Value end, Values carried, const LastAxis& last);
 
 // Where a is read, if its panel holds tiles of that many rows; the panel of one tile has a_tile_elements.
-Access place_a(Emitter& e, int64_t rows);
-int64_t a_tile_elements(const Emitter& e, const Access& a, int64_t rows);
-Access place_b(Emitter& e, int64_t vectors);
+Access place_a(Lowering& low, int64_t rows);
+int64_t a_tile_elements(const Lowering& low, const Access& a, int64_t rows);
+Access place_b(Lowering& low, int64_t vectors);
 
-// Fills the panels of a_strip tiles, one behind the other: rows of a from m on, all of k. Rows beyond the last hold
+// Fills the panels of a_strip tiles, one after the other: rows of a from m on, all of k. Rows beyond the last hold
 // anything. Where rows of the panels lie along m it is several, so that whole cache lines of a are read.
 int64_t a_strip(const Access& a, int64_t rows);
-void pack_a(Emitter& e, const Access& a, llvm::Value* panel, llvm::Value* m, int64_t rows);
+void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows);
 
 // 16 * vectors columns of b from n on; the outermost k axis from begin to end.
 struct Columns {
-  llvm::Value* n;
+  Value n;
   int64_t vectors;
-  std::vector<llvm::Value*> masks;  // by vector; null: all lanes exist
+  std::vector<Value> masks;  // by vector; null: all lanes exist
 };
-void pack_b(Emitter& e, llvm::Value* panel, const Columns& columns, llvm::Value* begin, llvm::Value* end);
+void pack_b(Lowering& low, Value panel, const Columns& columns, Value begin, Value end);
 
-}  // namespace tenon
+}  // namespace tenon::loop
