@@ -11,7 +11,6 @@ namespace tenon {
 
 namespace {
 
-constexpr int64_t longest_chain = 4096;  // points of a column sum: a longer chain of f32 loses what it adds
 constexpr int cheap = 4;  // operations an element may cost to be computed again for each reader
 // Beyond it a value is stored: substituting longer and longer expressions into each other takes a time that grows with the
 // square of a graph's depth. The longest of any model so far is 107.
@@ -140,12 +139,11 @@ class Collector {
   }
 
   // A sum over the leading axes alone, such as a bias's gradient over the batch, is the contraction with ones: the
-  // chain of its elements is then as vectorised, as divided and as long as that of the weight's gradient. One that may be
-  // long is left to the row kernels, which add blocks pairwise.
+  // chain of its elements is then as vectorised, as divided and as long as that of the weight's gradient.
   bool column_sum(NodeId id) {
     const Definition& d = at(id).definition;
     if (d.reduction != Reduction::sum || d.scatter || !is_float(d.body->dtype) || d.axes.empty()) return false;
-    if (d.body->function != Scalar::load || d.body->guarded || elements(d.reduced) > longest_chain) return false;
+    if (d.body->function != Scalar::load || d.body->guarded) return false;
     const auto reduced = static_cast<int64_t>(d.reduced.size()), rank = static_cast<int64_t>(d.axes.size());
     std::span<const Scalar> indices = d.body->indices();
     for (int64_t i = 0; i < static_cast<int64_t>(indices.size()); ++i)

@@ -164,13 +164,22 @@ class Interpreter {
   }
 
   void accumulate(const Contraction& c) {
-    Number sum = rounded(c.a->dtype, 0);
+    const Number zero = rounded(c.a->dtype, 0), nothing = rounded(c.a->dtype, -0.0);  // to add to
+    Number chain = zero, block_sum = nothing, group_sum = nothing;
+    int64_t points = 0;
+    auto end = [](Number& from, Number& to, const Number& start) {
+      to = joined(Scalar::add, to, from);
+      from = start;
+    };
     loop(c.k, false, [&] {
-      const Number terms[] = {value(c.a), value(c.b), sum};
-      sum = apply(Scalar::fma, sum.dtype, terms);
+      const Number terms[] = {value(c.a), value(c.b), chain};
+      chain = apply(Scalar::fma, chain.dtype, terms);
+      if (++points % c.order.block == 0) end(chain, block_sum, zero);
+      if (points % (c.order.block * c.order.group) == 0) end(block_sum, group_sum, nothing);
     });
+    if (points % c.order.block != 0) end(chain, block_sum, zero);
     const Scalar place[] = {Scalar::index(c.m.variable), Scalar::index(c.n.variable)};
-    store(c.accumulator, place, sum);
+    store(c.accumulator, place, points ? joined(Scalar::add, group_sum, block_sum) : zero);
   }
 
   void run(const Statement& s) {

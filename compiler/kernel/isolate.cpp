@@ -52,10 +52,11 @@ class Isolation {
 
   Contraction contraction(const Contraction& c, const Tile& tile) {
     Contraction made{axes("m", {c.m})[0], axes("n", {c.n})[0], axes("k", c.k),
-                     rename(c.a),         rename(c.b),         buffer(c.accumulator)};
+                     rename(c.a),         rename(c.b),         buffer(c.accumulator), c.order};
+    const auto& [block, group_of_blocks] = c.order;  // all of it
     const auto& [rows, vectors, k_block, group, pack_a, pack_b] = tile;  // all of them
-    write("contraction {} {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, rows,
-          vectors, k_block, group, pack_a, pack_b);
+    write("contraction {} {} {} in {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, block,
+          group_of_blocks, rows, vectors, k_block, group, pack_a, pack_b);
     return made;
   }
 

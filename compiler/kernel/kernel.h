@@ -9,7 +9,7 @@
 //     s[] = sum over j<10 of exp(z[i,j] - m[])
 //     p[i,j] for j<10 = exp(z[i,j] - m[]) / s[]
 // and a contraction as
-//   k1 for i<n, j<128: acc = sum over k<784 of x[i,k] * W[k,j]
+//   k1 for i<n, j<128: acc = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]
 //     h[i,j] = max(acc + b[j], 0)
 #include <optional>
 #include <set>
@@ -69,14 +69,23 @@ struct Statement {
   bool operator==(const Statement&) const = default;
 };
 
-// acc[m,n] = sum over the k axes, in ascending order (outermost first), one FMA chain from zero, of a * b, where a does
-// not depend on n nor b on m; a sum over leading axes is one whose a is the constant 1. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
+// The order of a contraction's sum, which no tile, target or maximum changes. Points in row-major order are cut into blocks
+// at multiples of `block`; a block is one chain of FMAs from zero, and blocks are added in order. Of more than `group`
+// blocks, so many at a time are added in order, and then these in order.
+struct SumOrder {
+  int64_t block = 512, group = 64;
+  bool operator==(const SumOrder&) const = default;
+};
+
+// acc[m,n] = sum over the k axes (outermost first) of a * b, where a does not depend on n nor b on m; a sum over leading
+// axes is one whose a is the constant 1. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
 // acc as the tile buffer.
 struct Contraction {
   Axis m, n;
   std::vector<Axis> k;
   Scalar a, b;            // of one float type
   BufferId accumulator;   // a buffer with Storage::tile
+  SumOrder order = {};
 
   bool operator==(const Contraction&) const = default;
 };

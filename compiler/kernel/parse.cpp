@@ -269,7 +269,7 @@ class KernelReader : ScalarReader {
     list_.kernels.push_back(std::move(made));
   }
 
-  // acc = sum over k<784 of a * b
+  // acc = sum over k<784 by 512 by 64 of a * b
   void contraction(Kernel& made, size_t start) {
     if (made.rows.size() < 2) fail_at(start, "a contraction has two loops, m and n, after its rows");
     Contraction c;
@@ -281,6 +281,11 @@ class KernelReader : ScalarReader {
     expect("=");
     if (!accept_word("sum") || !accept_word("over")) fail_at(at_, "expected 'sum over'");
     c.k = loops();
+    if (accept_word("by")) {
+      c.order.block = TextReader::number<int64_t>("the points of a block");
+      if (!accept_word("by")) fail_at(at_, "expected 'by' and the blocks of a group");
+      c.order.group = TextReader::number<int64_t>("the blocks of a group");
+    }
     if (!accept_word("of")) fail_at(at_, "expected 'of'");
     skip_blanks();
     const size_t factors = at_;

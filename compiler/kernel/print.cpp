@@ -52,13 +52,21 @@ class Printer {
       const Scalar factors[] = {c.a, c.b};
       body += shared(factors);
       const std::string a = factor(c.a), b = factor(c.b);
-      head += fmt::format(": {} = sum over {} of {} * {}", name(c.accumulator), loops(c.k), a, b);
+      head += fmt::format(": {} = sum over {}{} of {} * {}", name(c.accumulator), loops(c.k), order(c), a, b);
     }
     for (const Statement& s : k.body) body += statement(s);
     return head + choices(k) + lines(k) + "\n" + body;
   }
 
  private:
+  // How the sum is cut, unless it is the usual way and a single block.
+  std::string order(const Contraction& c) const {
+    double points = 1;
+    for (const Axis& axis : c.k) points *= static_cast<double>(axis.extent.at(list_.maximum));
+    if (c.order == SumOrder() && points <= static_cast<double>(c.order.block)) return {};
+    return fmt::format(" by {} by {}", c.order.block, c.order.group);
+  }
+
   static std::string loops(const std::vector<Axis>& axes) {
     std::string result;
     for (const Axis& axis : axes)

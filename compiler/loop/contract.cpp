@@ -1,63 +1,18 @@
-// Loops around the inner loop: panels of columns, groups of tiles, blocks of k, and the epilogue after them.
-// An element's chain of FMAs is never split: between blocks of k its accumulator waits in the scratch,
-// unrounded.
+// Loops around the inner loop: panels of columns, groups of tiles, blocks of k, and the epilogue after them. What is added
+// waits in the scratch between blocks of k.
+#include "compiler/loop/contract.h"
+
 #include <algorithm>
 
-#include "compiler/loop/pack.h"
 #include "compiler/loop/prefetch.h"
 
 namespace tenon::loop {
 
 namespace {
 
-constexpr int64_t unroll = 2;                 // of the last k axis; more is slower to compile and no faster to run
-constexpr int64_t short_k = 8;                // a last k axis so short is unrolled entirely
-constexpr int64_t short_epilogue = 256;       // scalar operations a tile: beyond it a loop over the rows
+constexpr int64_t short_epilogue = 256;  // scalar operations a tile: beyond it a loop over the rows
 
-class ContractionLowering {
- public:
-  explicit ContractionLowering(Lowering& low)
-      : low_(low), b_(low.b), c_(*low.kernel.contraction), maximum_(low.list.maximum), dtype_(c_.a->dtype) {}
-  void lower();
-
- private:
-  // Consecutive rows that one copy of the inner loop computes: those of tile number `tile` from `offset` on.
-  struct Rows {
-    Value tile, offset;
-    int64_t count;
-    Value m;  // the first row
-  };
-  Value times(Extent stride, int64_t count) { return b_.mul(b_.extent(stride), b_.integer(count)); }
-
-  void lower_panel(Value p);
-  void lower_columns(const Columns& columns, Value begin, Value end);
-  void for_rows(Value begin, Value end, const std::function<void(const Rows&)>& body);
-  Values accumulate(const Rows& rows, const Columns& columns, Values sums, Value begin, Value end);
-  void epilogue(const Rows& rows, const Columns& columns, const Values& sums);
-  void epilogue(const Rows& rows, const Columns& columns, Value partial);
-  void statements(const std::function<Value()>& sum);
-  Value partial(const Rows& rows, const Columns& columns);
-  Value packed_b(const Columns& columns, Value begin);
-
-  Lowering& low_;
-  Builder& b_;
-  const Contraction& c_;
-  int64_t maximum_;
-  DType dtype_;
-
-  int64_t rows_ = 0, vectors_ = 0;  // of a tile
-  int64_t k_block_ = 0;             // of the outermost k axis; 0: all of k at once
-  Access a_, b_operand_;
-  std::vector<Scalar> epilogue_loads_;  // to be prefetched during the inner loop
-  int64_t a_tile_ = 0;
-  Value partials_;  // accumulators between two blocks of k, or between the inner loop and the epilogue
-  // Tiles of the m axis, all and whole ones; they come in groups. Panels of the n axis, all and whole ones.
-  Value tiles_, whole_tiles_, group_, groups_;
-  Value panels_, whole_panels_;
-  bool one_group_ = false;
-  Value first_tile_;  // of the group
-  Value begin_, end_;
-};
+}  // namespace
 
 // A panel is the tiles of one group over 16 * vectors columns of one batch element; the thread's part is
 // contiguous in the order batch, group, columns, tile.
@@ -69,6 +24,8 @@ void ContractionLowering::lower() {
   vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n.extent.at(maximum_) + lanes - 1) / lanes));
   if (all_k(c_, maximum_) > tile.k_block)
     k_block_ = std::max<int64_t>(1, tile.k_block / std::max<int64_t>(1, inner_k(c_, maximum_)));
+  // A block of the sum that would end inside such a block of k would have to wait.
+  if (c_.k.size() == 1) k_block_ = (k_block_ + c_.order.block - 1) / c_.order.block * c_.order.block;
   if (k_block_ >= c_.k[0].extent.at(maximum_)) k_block_ = 0;
   a_ = place_a(low_, rows_);
   b_operand_ = place_b(low_, vectors_);
@@ -93,7 +50,7 @@ void ContractionLowering::lower() {
     int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, maximum_) : all_k(c_, maximum_);
     b_operand_.panel = low_.scratch(dtype_, (k + lanes) * vectors_ * lanes);
   }
-  partials_ = low_.scratch(dtype_, (k_block_ > 0 ? most : 1) * rows_ * vectors_ * lanes);
+  allocate_sums(k_block_ > 0 ? most : 1);
 
   Value count = b_.mul(groups_, panels_);
   for (const Axis& row : low_.kernel.rows) count = b_.mul(count, b_.extent(row.extent));
@@ -165,41 +122,39 @@ void ContractionLowering::lower_columns(const Columns& columns, Value begin, Val
   int64_t operations = 0;
   for (const Statement& s : low_.kernel.body) visit(s.value, [&](const Scalar&) { ++operations; });
 
+  const bool short_body = operations * rows_ * columns.vectors <= short_epilogue;
+
   if (k_block_ == 0) {
     if (!b_operand_.in_place) pack_b(low_, packed_b(columns, zero), columns, zero, k);
     for_rows(begin, end, [&](const Rows& rows) {
-      Values sums = accumulate(rows, columns,
-                               Values(static_cast<size_t>(rows.count * columns.vectors), zeros), zero, k);
-      if (operations * rows.count * columns.vectors <= short_epilogue) return epilogue(rows, columns, sums);
-      for (size_t i = 0; i < sums.size(); ++i)
-        b_.store(sums[i], b_.at(partials_, b_.integer(static_cast<int64_t>(i * lanes))), 64);
-      epilogue(rows, columns, partials_);
+      begin_sums(rows, columns);
+      Values sums(static_cast<size_t>(rows.count * columns.vectors), zeros);
+      sums = total(rows, columns, accumulate(rows, columns, sums, zero, k));
+      if (short_body) return epilogue(rows, columns, sums);
+      store(rows, columns, totals_, sums);
+      epilogue(rows, columns, totals_);
     });
     return;
   }
-  // Blocks of k: each element's chain goes on where it stopped.
-  auto each = [&](const Rows& rows, const std::function<void(size_t i, Value address)>& body) {
-    Value sums = partial(rows, columns);
-    for (int64_t i = 0; i < rows.count * columns.vectors; ++i)
-      body(static_cast<size_t>(i), b_.at(sums, b_.integer(i * lanes)));
-  };
   for_rows(begin, end, [&](const Rows& rows) {
-    each(rows, [&](size_t, Value address) { b_.store(zeros, address, 64); });
+    begin_sums(rows, columns);
+    if (chains_) store(rows, columns, chains_, Values(static_cast<size_t>(rows.count * columns.vectors), zeros));
   });
   low_.loop(zero, k, k_block_, [&](Value from) {
     Value to = b_.min(k, b_.add(from, b_.integer(k_block_)));
     if (!b_operand_.in_place) pack_b(low_, packed_b(columns, from), columns, from, to);
     for_rows(begin, end, [&](const Rows& rows) {
-      Values sums;
-      each(rows, [&](size_t, Value address) {
-        sums.push_back(b_.load(address, true, 64));
-      });
+      Values sums(static_cast<size_t>(rows.count * columns.vectors), zeros);
+      if (chains_) sums = load(rows, columns, chains_);
       sums = accumulate(rows, columns, sums, from, to);
-      each(rows,
-           [&](size_t i, Value address) { b_.store(sums[i], address, 64); });
+      if (chains_) store(rows, columns, chains_, sums);
     });
   });
-  for_rows(begin, end, [&](const Rows& rows) { epilogue(rows, columns, partial(rows, columns)); });
+  for_rows(begin, end, [&](const Rows& rows) {
+    if (chains_ || groups_of_blocks_)
+      store(rows, columns, totals_, total(rows, columns, chains_ ? load(rows, columns, chains_) : Values()));
+    epilogue(rows, columns, tile(rows, columns, totals_));
+  });
 }
 
 // Whole tiles in a loop; then the last tile in at most log2(rows) pieces, or in one if its rows are known.
@@ -227,11 +182,25 @@ void ContractionLowering::for_rows(Value begin, Value end,
   });
 }
 
-// The accumulators of a tile in the scratch: 16 * vectors lanes a row.
-Value ContractionLowering::partial(const Rows& rows, const Columns& columns) {
-  Value row =
-      b_.add(b_.mul(b_.sub(rows.tile, first_tile_), b_.integer(rows_)), rows.offset);
-  return b_.at(partials_, b_.mul(row, b_.integer(columns.vectors * lanes)));
+// Of such tiles in the scratch, that one: 16 * vectors lanes a row.
+Value ContractionLowering::tile(const Rows& rows, const Columns& columns, Value tiles) {
+  if (k_block_ == 0) return tiles;
+  Value row = b_.add(b_.mul(b_.sub(rows.tile, first_tile_), b_.integer(rows_)), rows.offset);
+  return b_.at(tiles, b_.mul(row, b_.integer(columns.vectors * lanes)));
+}
+void ContractionLowering::each(const Rows& rows, const Columns& columns, Value tiles,
+                               const std::function<void(size_t i, Value address)>& body) {
+  Value at = tile(rows, columns, tiles);
+  for (int64_t i = 0; i < rows.count * columns.vectors; ++i)
+    body(static_cast<size_t>(i), b_.at(at, b_.integer(i * lanes)));
+}
+Values ContractionLowering::load(const Rows& rows, const Columns& columns, Value tiles) {
+  Values values;
+  each(rows, columns, tiles, [&](size_t, Value address) { values.push_back(b_.load(address, true, 64)); });
+  return values;
+}
+void ContractionLowering::store(const Rows& rows, const Columns& columns, Value tiles, const Values& values) {
+  each(rows, columns, tiles, [&](size_t i, Value address) { b_.store(values[i], address, 64); });
 }
 
 // The panel of b holds the block of k that starts at `begin`; this is where position 0 would be.
@@ -240,81 +209,6 @@ Value ContractionLowering::packed_b(const Columns& columns, Value begin) {
   if (k_block_ == 0) return b_operand_.panel;
   int64_t step = inner_k(c_, maximum_) * columns.vectors * lanes;
   return b_.at(b_operand_.panel, b_.neg(b_.mul(begin, b_.integer(step))));
-}
-
-// The inner loop: sums[r][v] = fma(a[r], b[v], sums[r][v]) in ascending k.
-Values ContractionLowering::accumulate(const Rows& rows, const Columns& columns, Values sums,
-                                               Value begin, Value end) {
-  low_.open();
-  low_.bind(c_.m.variable, rows.m);
-  low_.bind(c_.n.variable, columns.n);
-  Value a_panel, b_panel = packed_b(columns, begin);
-  if (!a_.in_place) {
-    Value tile = b_.mul(b_.sub(rows.tile, first_tile_), b_.integer(a_tile_));
-    a_panel = b_.at(a_.panel, b_.add(tile, b_.mul(rows.offset, b_.extent(a_.across))));
-  }
-  Extent b_along = b_operand_.in_place ? b_operand_.along : Extent(columns.vectors * lanes);
-  auto start = [&](const Access& operand, const Scalar& x, Value panel, Extent along) {
-    if (operand.in_place) return low_.address(x->integer, x->indices());
-    return b_.at(panel, b_.mul(low_.scalar(k_position(c_)), b_.extent(along)));
-  };
-  auto step = [&](int64_t count, Values values) {
-    const bool constant = c_.a->function == Scalar::constant;
-    Value a = constant ? Value() : start(a_, c_.a, a_panel, a_.along);
-    Value b = start(b_operand_, c_.b, b_panel, b_along);
-    for (int64_t u = 0; u < count; ++u) {
-      Value a_row = constant ? Value() : b_.at(a, times(a_.along, u)), b_row = b_.at(b, times(b_along, u));
-      Values row;
-      for (int64_t v = 0; v < columns.vectors; ++v) {
-        Value address = b_.at(b_row, b_.integer(v * lanes)),
-                    mask = columns.masks[static_cast<size_t>(v)];
-        if (mask && b_operand_.in_place)
-          row.push_back(
-              b_.load_masked(address, mask, b_.zero({dtype_, true})));
-        else
-          row.push_back(b_.load(address, true));
-      }
-      for (int64_t r = 0; r < rows.count; ++r) {
-        Value x =
-            constant ? low_.vector(c_.a) : b_.splat(b_.load(b_.at(a_row, times(a_.across, r)), false));
-        for (int64_t v = 0; v < columns.vectors; ++v) {
-          Value & sum = values[static_cast<size_t>(r * columns.vectors + v)];
-          sum = b_.fma(x, row[static_cast<size_t>(v)], sum);
-        }
-      }
-    }
-    return values;
-  };
-  int64_t variable = c_.k.back().variable;
-  Extent extent = c_.k.back().extent;
-  int64_t by = !extent.symbolic() && extent.count <= short_k ? std::max<int64_t>(extent.count, 1) : unroll;
-  sums = loop_k(low_, begin, end, sums, [&](Value from, Value to, Values values) {
-    Value rest = b_.urem(b_.sub(to, from), b_.integer(by));
-    Value main = b_.sub(to, rest);
-    auto body = [&](int64_t count) {
-      return [&, count](Value i, const Values& inside) {
-        low_.bind(variable, i);
-        return step(count, inside);
-      };
-    };
-    Value share = b_.udiv(b_.sub(main, from), b_.integer(by * rows.count));
-    if (epilogue_loads_.empty() || low_.constant(share, 0)) {
-      values = low_.loop(from, main, by, values, body(by));
-    } else {
-      share = b_.mul(share, b_.integer(by));
-      values = low_.loop(b_.integer(0), b_.integer(rows.count), 1, values, [&](Value r, const Values& inside) {
-        prefetch(low_, epilogue_loads_, b_.add(rows.m, r), columns);
-        Value low = b_.add(from, b_.mul(r, share));
-        Value last = b_.eq(r, b_.integer(rows.count - 1));
-        return low_.loop(low, b_.select(last, main, b_.add(low, share)), by, inside, body(by));
-      });
-    }
-    const auto known = b_.known(rest);
-    if (!known) return low_.loop(main, to, 1, values, body(1));
-    return low_.loop(main, to, by, values, body(*known));
-  });
-  low_.close();
-  return sums;
 }
 
 // The kernel's statements for the bound row and vector of columns.
@@ -359,8 +253,6 @@ void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, Val
     low_.close();
   }
 }
-
-}  // namespace
 
 void lower_contraction(Lowering& low) { ContractionLowering(low).lower(); }
 

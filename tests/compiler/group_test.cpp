@@ -12,7 +12,7 @@ TEST_CASE("a dense layer is one contraction: pixels are read as bytes, bias and 
   Value w = g.parameter("W", f32, {784, 128}, zeros()), b = g.parameter("b", f32, {128}, zeros());
   g.entry("predict", {{"h", relu(matmul(cast(x, f32) * 0.5, w) + b)}});
   CHECK(kernels(g, "predict") == R"(
-k1 for i<n, j<128: acc = sum over k<784 of (f32(x[i,k]) * 0.5) * W[k,j]
+k1 for i<n, j<128: acc = sum over k<784 by 512 by 64 of (f32(x[i,k]) * 0.5) * W[k,j]
   h[i,j] for i<n, j<128 = max(acc[i,j] + b[j],0.0)
 )");
 }

@@ -186,7 +186,7 @@ buffer reduce_max row f32[]
 buffer y input u8[n] slot 1
 buffer score output f32[n] slot 0
 on entry check 0 <= y < 512 "pick: index"
-k1 for i<n, j<512: acc = sum over k<784 of x[i,k] * W[k,j]  | tile 14x32 k 512 group 64, 2 threads  # model.cpp:102
+k1 for i<n, j<512: acc = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]  | tile 14x32 k 512 group 64, 2 threads  # model.cpp:102
   relu[i,j] for i<n, j<512 = max(acc[i,j],0.0)
 k2 for i<n  | 2 threads, barrier  # model.cpp:103, model.cpp:104
   reduce_max[] = max over j<512 of relu[i,j]
