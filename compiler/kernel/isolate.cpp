@@ -1,6 +1,7 @@
 // Renumbers a kernel's variables and buffers in the order of their appearance and leaves out names, lines,
 // offsets and slots. The key is not `str`, which is for readers: it names every type and the bits of every
-// number, and it counts the nodes of an expression once, however often they are used.
+// number, and it counts the nodes of an expression once, however often they are used. Every record that it covers is taken
+// apart by name, so that a new field is a compile error here.
 #include "compiler/kernel/isolate.h"
 
 #include <algorithm>
@@ -15,27 +16,29 @@ namespace {
 class Isolation {
  public:
   Isolation(const KernelList& list, const Kernel& kernel) : from_(list) {
+    const auto& [name, rows, body, contraction, check, tile, threads, barrier, lines] = kernel;  // barriers are the entry's
     KernelList& alone = result_.list;
     alone.size = list.size;
     alone.maximum = list.size ? list.maximum : 1;
-    write("size {} threads {}", alone.maximum, kernel.threads > 1);
+    write("size {} threads {}", alone.maximum, threads > 1);
     Kernel made;
-    made.threads = std::min<int64_t>(kernel.threads, 2);
-    made.rows = axes("rows", kernel.rows);
-    if (kernel.contraction) {
-      made.tile = kernel.tile;
-      made.contraction = contraction(*kernel.contraction, kernel.tile);
+    made.threads = std::min<int64_t>(threads, 2);
+    made.rows = axes("rows", rows);
+    if (contraction) {
+      made.tile = tile;
+      made.contraction = this->contraction(*contraction, tile);
     }
-    for (const Statement& statement : kernel.body) made.body.push_back(this->statement(statement));
-    if (kernel.check) {
-      made.check = IndexCheck{buffer(kernel.check->index), kernel.check->extent, {}, {}};
+    for (const Statement& statement : body) made.body.push_back(this->statement(statement));
+    if (check) {
+      const auto& [index, extent, line, message] = *check;  // what is said of a failure is the entry's
+      made.check = IndexCheck{buffer(index), extent, {}, {}};
       int64_t before = 0;  // checks of the entry
       for (const Kernel& other : list.kernels) {
         if (&other == &kernel) break;
         before += other.check.has_value();
       }
       given(before);
-      write("check {} {}", made.check->index, extent(made.check->extent));
+      write("check {} {}", made.check->index, str(extent));
     }
     alone.kernels.push_back(std::move(made));
   }
@@ -48,31 +51,32 @@ class Isolation {
     fmt::format_to(std::back_inserter(result_.key), format, std::forward<Parts>(parts)...);
     result_.key += '\n';
   }
-  static std::string extent(Extent e) { return fmt::format("{}{}", e.count, e.symbolic() ? "n" : ""); }
+  static std::string str(Extent e) { return fmt::format("{}{}", e.count, e.symbolic() ? "n" : ""); }
 
   Contraction contraction(const Contraction& c, const Tile& tile) {
-    Contraction made{axes("m", {c.m})[0], axes("n", {c.n})[0], axes("k", c.k),
-                     rename(c.a),         rename(c.b),         buffer(c.accumulator), c.order};
-    const auto& [block, group_of_blocks] = c.order;  // all of it
-    const auto& [rows, vectors, k_block, group, pack_a, pack_b] = tile;  // all of them
+    const auto& [m, n, k, a, b, accumulator, order] = c;
+    const auto& [block, group_of_blocks] = order;
+    const auto& [rows, vectors, k_block, group, pack_a, pack_b] = tile;
+    Contraction made{axes("m", {m})[0], axes("n", {n})[0], axes("k", k), rename(a), rename(b), buffer(accumulator), order};
     write("contraction {} {} {} in {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, block,
           group_of_blocks, rows, vectors, k_block, group, pack_a, pack_b);
     return made;
   }
 
   Statement statement(const Statement& s) {
-    Statement made{.axes = axes("axes", s.axes),
-                   .reduced = axes("reduced", s.reduced),
-                   .reduction = s.reduction,
-                   .value = rename(s.value),
-                   .buffer = buffer(s.buffer),
-                   .scatter = s.scatter};
+    const auto& [inner, reduced, reduction, value, target, index, scatter] = s;
+    Statement made{.axes = axes("axes", inner),
+                   .reduced = axes("reduced", reduced),
+                   .reduction = reduction,
+                   .value = rename(value),
+                   .buffer = buffer(target),
+                   .scatter = scatter};
     std::string at;
-    for (const Scalar& x : s.index) {
+    for (const Scalar& x : index) {
       made.index.push_back(rename(x));
       at += fmt::format(" {}", node(made.index.back()));
     }
-    write("statement {} {} {} [{}] {}", name(s.reduction), s.scatter, made.buffer, at, node(made.value));
+    write("statement {} {} {} [{}] {}", name(reduction), scatter, made.buffer, at, node(made.value));
     return made;
   }
 
@@ -80,7 +84,8 @@ class Isolation {
     std::vector<Axis> made;
     for (const Axis& axis : axes) {
       made.push_back({variable(axis.variable), axis.extent});
-      write("{} {} {}", role, made.back().variable, extent(axis.extent));
+      const auto& [variable, extent] = made.back();
+      write("{} {} {}", role, variable, str(extent));
     }
     return made;
   }
@@ -92,9 +97,9 @@ class Isolation {
   BufferId buffer(BufferId old) {
     auto [it, fresh] = buffers_.try_emplace(old, static_cast<BufferId>(buffers_.size()));
     if (!fresh) return it->second;
-    const Buffer& source = from_.buffers[static_cast<size_t>(old)];
-    Buffer made{.name = fmt::format("b{}", it->second), .type = source.type, .storage = source.storage};
-    if (in_memory(source.storage)) {
+    const auto& [name, type, storage, slot, offset, first, last] = from_.buffers[static_cast<size_t>(old)];
+    Buffer made{.name = fmt::format("b{}", it->second), .type = type, .storage = storage};
+    if (in_memory(storage)) {  // where it lies is the entry's
       std::vector<BufferId>& arguments = result_.arguments;
       made.storage = Storage::argument;
       made.slot = static_cast<int64_t>(arguments.size());
@@ -106,8 +111,8 @@ class Isolation {
       arguments.push_back(old);
     }
     std::string shape;
-    for (Extent e : made.type.shape) shape += extent(e) + ",";
-    write("buffer {} {} {} [{}] {}", it->second, static_cast<int>(made.storage), name(made.type.dtype), shape,
+    for (Extent e : made.type.shape) shape += str(e) + ",";
+    write("buffer {} {} {} [{}] {}", it->second, tenon::name(made.storage), tenon::name(made.type.dtype), shape,
           made.offset);
     result_.list.buffers.push_back(std::move(made));
     return it->second;

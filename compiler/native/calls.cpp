@@ -32,9 +32,10 @@ std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, c
   auto write = [&]<typename... Parts>(fmt::format_string<Parts...> format, Parts&&... parts) {
     fmt::format_to(std::back_inserter(key), format, std::forward<Parts>(parts)...);
   };
-  write("tenon {} llvm {}\n{} {} lanes {} registers {} of {} caches {} {}\n", source_hash, llvm_version,
-        name(target.isa), target.features, target.lanes, target.registers, target.register_bytes,
-        target.l1_bytes, target.l2_bytes);
+  // All of the machine; how many threads a kernel is worth is in the kernels.
+  const auto& [isa, features, lanes, registers, register_bytes, l1_bytes, l2_bytes, threads, grain, note] = target;
+  write("tenon {} llvm {}\n{} {} lanes {} registers {} of {} caches {} {}\n", source_hash, llvm_version, name(isa), features,
+        lanes, registers, register_bytes, l1_bytes, l2_bytes);
   for (const Calls::Made& made : calls.made)
     write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);
   for (size_t i = 0; i < lists.size(); ++i) {
