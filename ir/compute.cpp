@@ -223,7 +223,9 @@ Scalar mod(Scalar a, Scalar b) {
 }
 Scalar operator<(Scalar a, Scalar b) { return Scalar::call(Scalar::lt, {a, b}); }
 Scalar operator<=(Scalar a, Scalar b) { return Scalar::call(Scalar::le, {a, b}); }
-Scalar operator==(Scalar a, int64_t b) { return Scalar::call(Scalar::eq, {a, Scalar::number(a->dtype, static_cast<double>(b))}); }
+Scalar operator==(Scalar a, int64_t b) {
+  return Scalar::call(Scalar::eq, {a, a->dtype == i64 ? Scalar::integer(b) : Scalar::number(a->dtype, static_cast<double>(b))});
+}
 Scalar operator&&(Scalar a, Scalar b) { return Scalar::call(Scalar::logical_and, {a, b}); }
 Scalar select(Scalar condition, Scalar a, Scalar b) { return Scalar::call(Scalar::select, {condition, a, b}); }
 

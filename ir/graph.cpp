@@ -103,6 +103,11 @@ Literal Literal::of(Type type, std::span<const double> values, Line line) {
   return {std::move(type), std::move(bytes)};
 }
 
+Literal Literal::of(int64_t value) {
+  const auto bytes = std::as_bytes(std::span(&value, 1));
+  return {{i64, {}}, std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end())};
+}
+
 namespace {
 template <typename T>
 T element(const Literal& literal, int64_t i) {

@@ -30,6 +30,7 @@ struct Literal {
 
   // Converted; Error unless there is one value for each element and it fits.
   static Literal of(Type type, std::span<const double> values, Line line = {});
+  static Literal of(int64_t value);  // an i64
   double at(int64_t element) const;                              // i64 beyond 2^53: use integer_at
   int64_t integer_at(int64_t element) const;
   uint64_t hash() const;                       // of type and bytes
@@ -105,13 +106,17 @@ class Value {
 struct Operand {
   Value value;
   double number = 0;
+  std::optional<int64_t> whole = {};  // the number, exactly, if it was given as an integer
   Line line;
 
   Operand(Value value, std::source_location at = std::source_location::current()) : value(value), line(at) {}
   template <typename T>
     requires std::is_arithmetic_v<T>
   Operand(T number, std::source_location at = std::source_location::current())
-      : number(static_cast<double>(number)), line(at) {}
+      : number(static_cast<double>(number)), line(at) {
+    if constexpr (std::is_integral_v<T>)
+      if (std::is_signed_v<T> || static_cast<uint64_t>(number) <= uint64_t{INT64_MAX}) whole = static_cast<int64_t>(number);
+  }
   Operand(Value value, Line line) : value(value), line(line) {}
 };
 

@@ -126,6 +126,16 @@ TENON_OP(bernoulli_op, Value bernoulli(Graph& graph, Operand p, Shape shape, std
 // ---- builders made of the above ----
 Value constant(Body& body, DType dtype, double value, Line line = {});            // a scalar
 Value full(Body& body, const Type& type, double value, Line line = {});           // a scalar, broadcast
+Value full(Body& body, const Type& type, Value value, Line line = {});            // a scalar of the type's elements
+Value whole_constant(Body& body, DType dtype, int64_t value, Line line = {});     // exact also beyond 2^53
+template <std::integral T>
+Value constant(Body& body, DType dtype, T value, Line line = {}) {
+  return whole_constant(body, dtype, static_cast<int64_t>(value), line);
+}
+template <std::integral T>
+Value full(Body& body, const Type& type, T value, Line line = {}) {
+  return full(body, type, whole_constant(body, type.dtype, static_cast<int64_t>(value), line), line);
+}
 Value full_like(Value x, double value);
 Value zeros_like(Value x);
 Value ones_like(Value x);

@@ -1,5 +1,7 @@
 #include "compiler/graph/match.h"
 
+#include <cmath>
+
 #include <algorithm>
 
 #include "ir/op.h"
@@ -72,7 +74,9 @@ std::optional<double> repeated_number(Value value) {
   if (&value.op() != &constant_op) return {};
   const Literal& literal = value.attributes().get<Literal>("value");
   if (literal.type.elements().count != 1) return {};
-  return literal.at(0);
+  const double number = literal.at(0);
+  if (!is_float(literal.type.dtype) && std::abs(number) > 0x1p53) return {};  // it may be another
+  return number;
 }
 
 bool is_pointwise(Value value) {

@@ -189,7 +189,7 @@ Value elu(Operand x, double alpha) { return unary(elu_op, x, kink(Kink::left, {{
 
 Value prelu(Operand x, Operand slope) {
   Value of = value_of("prelu", x);
-  if (!slope.value) slope.value = adopt("prelu", slope.number, of, slope.line);
+  if (!slope.value) slope.value = adopt("prelu", slope, of, slope.line);
   return apply(prelu_op, {of, broadcast_to(slope, of.shape())}, kink(Kink::left), x.line);
 }
 

@@ -341,7 +341,7 @@ Value round(Operand x) { return unary(round_op, x); }
 Value clip(Operand x, Operand low, Operand high) {
   Value of = value_of("clip", x);
   for (Operand* bound : {&low, &high}) {
-    if (!bound->value) bound->value = adopt("clip", bound->number, of, bound->line);
+    if (!bound->value) bound->value = adopt("clip", *bound, of, bound->line);
     bound->value = broadcast_to(*bound, of.shape());
   }
   return apply(clip_op, {of, low.value, high.value}, attributes({{"kink", std::string("zero")}}), x.line);

@@ -26,9 +26,10 @@ void check_fits(std::string_view operation, double number, const Value& x, Line 
          x.type().str());
 }
 
-Value adopt(std::string_view operation, double number, const Value& x, Line line) {
-  check_fits(operation, number, x, line);
-  return full(x.body(), x.type(), number, line);
+Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line) {
+  if (number.whole && x.dtype() == i64) return full(x.body(), x.type(), *number.whole, line);
+  check_fits(operation, number.number, x, line);
+  return full(x.body(), x.type(), number.number, line);
 }
 
 Value unary(const Op& op, const Operand& x, Attributes attributes) {

@@ -18,7 +18,7 @@ Value value_of(std::string_view operation, const Operand& x);
 // type.
 void check_fits(std::string_view operation, double number, const Value& x, Line line);
 // A number as a Value of x's type.
-Value adopt(std::string_view operation, double number, const Value& x, Line line);
+Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line);
 Value unary(const Op& op, const Operand& x, Attributes attributes = {});
 Value binary(const Op& op, Operand a, Operand b, Attributes attributes = {});
 

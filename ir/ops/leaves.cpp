@@ -98,9 +98,16 @@ Value size_of(Body& body, Extent extent, Line line) {
 Value constant(Body& body, DType dtype, double value, Line line) {
   return constant(body, Literal::of({dtype, {}}, std::span(&value, 1), line), line);
 }
+Value whole_constant(Body& body, DType dtype, int64_t value, Line line) {
+  if (dtype == i64) return constant(body, Literal::of(value), line);
+  return constant(body, dtype, static_cast<double>(value), line);
+}
 Value full(Body& body, const Type& type, double value, Line line) {
+  return full(body, type, constant(body, type.dtype, value, line), line);
+}
+Value full(Body& body, const Type& type, Value value, Line line) {
   check_type(body, "full", type, line);
-  return broadcast_to(Operand(constant(body, type.dtype, value, line), line), type.shape);
+  return broadcast_to(Operand(value, line), type.shape);
 }
 Value full_like(Value x, double value) { return full(x.body(), x.type(), value); }
 Value zeros_like(Value x) { return full_like(x, 0); }

@@ -23,8 +23,8 @@ Shape common_shape(std::string_view operation, const Value& a, const Value& b, L
 void unify(std::string_view operation, Operand& a, Operand& b) {
   Line line = line_of(a, b);
   if (!a.value && !b.value) fail(line, "{}: needs a Value, not only numbers", operation);
-  if (!a.value) a.value = adopt(operation, a.number, b.value, line);
-  if (!b.value) b.value = adopt(operation, b.number, a.value, line);
+  if (!a.value) a.value = adopt(operation, a, b.value, line);
+  if (!b.value) b.value = adopt(operation, b, a.value, line);
   if (a.value.dtype() != b.value.dtype())
     fail(line, "{}: element types differ: a is {}, b is {}; cast one of them", operation,
          a.value.type().str(), b.value.type().str());
