@@ -1,4 +1,4 @@
-// The folds behind Accumulator.
+// The folds of Accumulator.
 #include "ir/accumulate.h"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The rules behind the evaluator's bounds.
+// The rules of the evaluator's bounds.
 #include "ir/bound.h"
 
 #include <cfloat>

@@ -270,7 +270,7 @@ Extent Graph::size(std::string_view name, int64_t maximum, std::source_location 
   check_name("size", name, at);
   auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
   if (!letter(name[0]) || !std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); }))
-    fail(at, "size: '{}' is no identifier", name);
+    fail(at, "size: '{}' is not an identifier", name);
   if (maximum < 1) fail(at, "size: the maximum of '{}' is {}; it must be at least 1", name, maximum);
   if (!body_->sizes.empty() && !body_->sizes.contains(name))
     fail(at, "size: there is a run-time size '{}' already; a graph has one", body_->sizes.begin()->first);

@@ -190,7 +190,7 @@ class Graph {
   Value input(std::string_view name, DType dtype, Shape shape,
               std::source_location at = std::source_location::current());
   // A trained value. The same name twice is one tied parameter; Error naming both lines if the types differ. The name
-  // is put behind the path of the open scopes: "dense1/W".
+  // is put after the path of the open scopes: "dense1/W".
   Value parameter(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
                   std::source_location at = std::source_location::current());
   // A value that entries update and checkpoints save but nothing differentiates.

@@ -39,12 +39,11 @@ struct Op {
   Type (*type)(const Application&);
   // Null: missing, an error when differentiation reaches it. zero_gradient: zero everywhere.
   std::vector<Value> (*gradient)(const Pullback&) = nullptr;
-  // One of compute and expand, except for leaves (input, state, constant), which have neither. With both, expand returns
+  // One of compute and expand, except for leaves, which have neither. With both, expand returns
   // a null Value where one definition will do: concat does for a few parts.
   Definition (*compute)(const Application&) = nullptr;
   Value (*expand)(std::span<const Value> x, const Attributes& attributes) = nullptr;
-  // Two applications with equal operands and attributes are one node. False only for nothing so far: random
-  // operations carry a stream attribute instead.
+  // Bound or given, not computed: an input, a parameter, a state or a constant.
   bool leaf = false;
 };
 

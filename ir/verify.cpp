@@ -1,4 +1,4 @@
-// The checks behind verify(). An operation's own rules are asked on a scratch graph that holds just its
+// The checks of verify(). An operation's own rules are asked on a scratch graph that holds just its
 // operands.
 #include "ir/verify.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-// Blocks of zeroed memory straight from the kernel: aligned to 64, huge pages asked for where they pay, given
+// Blocks of zeroed memory straight from the kernel: aligned to 64, huge pages requested where they pay, given
 // back on destruction. A guarded block ends at a page that faults, so that a test sees a kernel writing past
 // its end.
 #include <cstddef>

@@ -55,7 +55,7 @@ int64_t InputFile::read(std::byte* to, int64_t bytes) {
     if (code == Z_ERRNO) message = std::strerror(errno);
     if (message.starts_with(name_ + ": ")) message.remove_prefix(name_.size() + 2);
     if (got < 0 || (code != Z_OK && code != Z_STREAM_END))
-      throw Error(fmt::format("{}: damaged behind byte {}: {}", name_, offset_, message));
+      throw Error(fmt::format("{}: damaged after byte {}: {}", name_, offset_, message));
     if (got == 0) break;
     done += got;
     offset_ += got;

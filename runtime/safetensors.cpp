@@ -241,7 +241,7 @@ class Reader {
       if (range.begin != end)
         stop(data_ + std::min(range.begin, end),
              fmt::format("\"{}\" begins at {} of the data, {} {}", range.name, range.begin,
-                         range.begin < end ? "overlapping what ends at" : "behind a gap from", end));
+                         range.begin < end ? "overlapping what ends at" : "after a gap from", end));
       if (range.end > size_ - data_)
         stop(size_, fmt::format("truncated: \"{}\" ends at {} of the data, which has {} bytes", range.name,
                                 range.end, size_ - data_));

@@ -13,7 +13,7 @@ namespace tenon {
 namespace {
 
 // The stable, fused form of the loss, appended to its graph. Each wrt is a leaf of the scratch graph in which
-// the rules run, so none of them can look behind it.
+// the rules run, so none of them can look through it.
 Value fused(Value loss, std::span<const Value> wrt) {
   Body& body = loss.body();
   Graph scratch;

@@ -84,7 +84,7 @@ void split(Value v, std::vector<Value>& factors) {
 
 // ---- softmax ----
 
-// A log-softmax, also behind a reshape that keeps its rows; as the log-softmax itself.
+// A log-softmax, also after a reshape that keeps its rows; as the log-softmax itself.
 Value log_softmax_of(Value v) {
   if (is(v, log_softmax_op)) return v;
   if (!is(v, reshape_op) || v.rank() == 0) return {};

@@ -11,7 +11,7 @@ void Copy::bind(NodeId id, Value value) { values_[static_cast<size_t>(id)] = val
 
 Value Copy::operator[](NodeId id) const {
   Value value = values_[static_cast<size_t>(id)];
-  check(static_cast<bool>(value), "a value that is asked for was copied");
+  check(static_cast<bool>(value), "a value that is wanted was copied");
   return value;
 }
 

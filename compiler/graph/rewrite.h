@@ -1,6 +1,6 @@
 #pragma once
 // The engine of all graph passes. A pass never changes a graph: it reads one list and builds the next, so
-// that equal nodes are shared again and dead ones are left behind. Entries, states, sizes and marks are
+// that equal nodes are shared again and dead ones are dropped. Entries, states, sizes and marks are
 // carried over.
 #include <functional>
 #include <span>
@@ -15,14 +15,14 @@ using Replace = std::function<Value(Value candidate)>;
 
 // Copies values of one body into another (or within one), operands first, in the order in which they are
 // asked for; so equal programs have equal lists, whatever the order in which they were written. What is bound
-// is taken as it is: the copy does not look behind it.
+// is taken as it is: the copy does not look through it.
 class Copy {
  public:
   Copy(const Body& from, Body& to, Replace replace = {});
   void bind(NodeId id, Value value);
   void copy(std::span<const NodeId> roots);       // and all their ancestors that are not copied yet
   Value operator[](NodeId id) const;              // of a copied or bound node
-  int64_t replaced() const { return replaced_; }  // how often `replace` returned another value
+  int64_t replaced() const { return replaced_; }  // how many times `replace` returned another value
   bool exact() const { return exact_; }  // every copy was a new node, and nothing else was added
 
  private:

@@ -12,9 +12,9 @@ namespace {
 
 constexpr double latency = 4;       // of a multiply-add
 constexpr double tile_start = 40;   // to begin and end a register tile
-constexpr double row_start = 3;     // times the rows squared: to write to rows far apart, beyond the first cache
+constexpr double row_start = 3;     // times the rows squared: to write to rows far apart, beyond L1
 constexpr double per_load = 0.15;   // what a load delays the multiply-adds beside it
-constexpr double line_of_b = 0.35;  // and if it is a vector of b from the second cache
+constexpr double line_of_b = 0.35;  // and if it is a vector of b from L2
 constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
 constexpr double remainder = 1.01;  // a loop more for what is left over
 constexpr int64_t most_vectors = 4;  // of a tile
@@ -43,11 +43,11 @@ class Cutter {
     choose_registers(tile);
     const int64_t width = tile.vectors * target_.lanes, tiles = parts(m_, tile.rows), panels = parts(n_, width);
 
-    // A panel of b stays in the second cache; equal blocks of k.
+    // A panel of b stays in L2; equal blocks of k.
     const int64_t longest_k = std::max<int64_t>(1, target_.l2_bytes / 4 / (width * element_));
     tile.k_block = parts(k_, parts(k_, longest_k));
 
-    const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than the second cache keeps
+    const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than L2 keeps
     // A vector that lies in two lines counts where a tile has no other.
     const bool crosses = tile.vectors == 1 && crosses_lines();
     tile.pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
@@ -55,8 +55,8 @@ class Cutter {
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
     tile.pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
 
-    // Tiles of a that are packed together lie in the third cache, accumulators that wait in the second. If all of b
-    // fits the first, the result is written row by row.
+    // Tiles of a that are packed together lie in L3, accumulators that wait in L2. If all of b
+    // fits L1, the result is written row by row.
     int64_t most = std::max<int64_t>(1, tiles);
     if (!tile.pack_a && !tile.pack_b && n_ * k_ * element_ <= target_.l1_bytes / 2) most = 1;
     if (tile.pack_a) most = std::min(most, packed_bytes / (tile.rows * k_ * element_));
@@ -96,13 +96,13 @@ class Cutter {
     return rows > 8 && bytes >= page && (bytes > 8 * page || bytes % page == 0);
   }
 
-  // How many rows of a, read along k, the first cache holds beside each other and b: one of its ways is a page.
+  // How many rows of a, read along k, L1 holds beside each other and b: one of its ways is a page.
   int64_t rows_held() const {
     if (!a_m_ || *a_m_ <= element_) return m_;
     return std::max<int64_t>(4, target_.l1_bytes * 2 / 3 / std::gcd(*a_m_, page));
   }
 
-  // Rows of b, read in place, of which the first cache does not hold all.
+  // Rows of b, read in place, of which L1 does not hold all.
   bool far_apart() const { return b_in_place() && k_ * std::gcd(*b_k_, page) > target_.l1_bytes; }
 
   void choose_registers(Tile& tile) const {

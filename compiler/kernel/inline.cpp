@@ -1,5 +1,5 @@
 // Which values are stored. Before: a graph of compute definitions. After: items, whose expressions read leaves and other
-// items only. A view or a cheap value is substituted into its readers; a dear one (an exponential) only into a single
+// items only. A view or a cheap value is substituted into its readers; an expensive one (an exponential) only into a single
 // reader that uses each element once. Both sides of that choice round alike, so it changes no bits.
 #include <unordered_set>
 
@@ -301,16 +301,16 @@ class Collector {
     if (type(id).scalar()) return false;
     if (info.readers.size() <= 1) return false;
     // Reading what is stored anyway is no dearer than reading this value; storing another value for it is.
-    bool dear = false;
+    bool expensive = false;
     int arrays = 0;
     each_load(value, [&](const Scalar& load) {
       NodeId source = static_cast<NodeId>(load->integer);
       if (elements(type(source).shape) < size) return;
       ++arrays;
       const Info& read = at(source);
-      dear = dear || (items_.of_node.contains(source) && !read.wanted && read.readers.size() <= 1);
+      expensive = expensive || (items_.of_node.contains(source) && !read.wanted && read.readers.size() <= 1);
     });
-    return dear || arrays > 2;
+    return expensive || arrays > 2;
   }
 
   // Whether the value is known before the first kernel: each kernel computes it once rather than waits for a store.

@@ -210,7 +210,7 @@ class FunctionReader : ValueReader {
     return known->second;
   }
 
-  // x, y align 4 mask z rest w: what stands behind the code.
+  // x, y align 4 mask z rest w: what follows the code.
   void operands(Node& node) {
     skip_blanks();
     const size_t start = at_;

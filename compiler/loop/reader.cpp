@@ -61,7 +61,7 @@ Id ValueReader::given(Code code, size_t start) {
   return leaf(code, f_.parameters[which], which);
 }
 
-// 784, true or 0.5:f32x16: the type behind says how to read what is before it.
+// 784, true or 0.5:f32x16: the type after it says how to read what is before it.
 Id ValueReader::constant() {
   const size_t start = at_;
   auto goes_on = [&](char c) {
@@ -79,7 +79,7 @@ Id ValueReader::constant() {
     end = at_;
   } else if (word != "true" && word != "false" &&
              word.find_first_not_of("-0123456789") != std::string_view::npos) {
-    fail_at(start, "expected a value; a constant that is no i64 has its type behind it: 0.5:f32");
+    fail_at(start, "expected a value; a constant that is not an i64 is followed by its type: 0.5:f32");
   }
   at_ = start;
   const auto bits = static_cast<int64_t>(element(made.dtype));

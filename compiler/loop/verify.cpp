@@ -66,7 +66,7 @@ class Verifier {
     }
     next_ = leaves_;
     for (Id id = leaves_; id < std::ssize(f_.nodes); ++id)
-      if (is_leaf(node(id).code)) broken(f_, id, "a leaf stands behind a node that is none");
+      if (is_leaf(node(id).code)) broken(f_, id, "a leaf follows a node that is none");
   }
 
   // Of node `user`, or of the yields of a block if it is -1.

@@ -1,4 +1,4 @@
-// A file is: the line below, a checksum of the rest, and byte strings, each behind its size: the key, then
+// A file is: the line below, a checksum of the rest, and byte strings, each after its size: the key, then
 // the parts.
 #include "compiler/native/cache.h"
 

@@ -183,7 +183,7 @@ bool is_zero(const Value& repeated) {
 
 namespace {
 
-constexpr size_t most_masks = 8;  // around one gradient; more become one, or each operation behind n kinks had n of them
+constexpr size_t most_masks = 8;  // around one gradient; more become one, or each operation after n kinks had n of them
 
 // dy = select(condition, value, 0), or select(condition, 0, value) if not `on`.
 struct Masked {

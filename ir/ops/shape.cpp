@@ -174,13 +174,13 @@ constinit const Op slice_op = {
           int64_t count = p.y.shape()[at].count, extent = p.x[0].shape()[at].count;
           return view_gradient(p, [&](Value d) {
             if (step > 1) {
-              // step - 1 zeros behind each element, on an axis of their own; then both axes are one.
+              // step - 1 zeros after each element, on an axis of their own; then both axes are one.
               Shape inner = d.shape(), flat = d.shape();
               inner.insert(inner.begin() + axis + 1, 1);
               flat[at] = count * step;
-              Axes none(inner.size()), behind(inner.size());
-              behind[at + 1] = step - 1;
-              d = slice(reshape(pad(reshape(d, inner), none, behind), flat), axis, 0,
+              Axes none(inner.size()), after(inner.size());
+              after[at + 1] = step - 1;
+              d = slice(reshape(pad(reshape(d, inner), none, after), flat), axis, 0,
                         std::min(count * step, extent - begin));
             }
             Axes low(p.x[0].shape().size()), high = low;

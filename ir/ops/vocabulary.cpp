@@ -1,4 +1,4 @@
-// The table behind find_op: the lines of ops.h once more, each read as its record.
+// The table of find_op: the lines of ops.h once more, each read as its record.
 #include <array>
 
 #include "ir/ops.h"

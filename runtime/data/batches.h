@@ -50,7 +50,7 @@ class Batches {
   int64_t epoch() const { return position().epoch; }
   const std::vector<int64_t>& rows() const;  // which examples this batch holds
 
-  Position position() const;     // behind the batch that next() returned last
+  Position position() const;     // after the batch that next() returned last
   void seek(Position position);  // the next batch begins there; Error if the epoch has no such row
 
  private:

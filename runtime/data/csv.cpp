@@ -58,7 +58,7 @@ class Scanner {
       while (!done() && window_[at_] != separator_ && window_[at_] != '\n' && !next_is("\r\n")) append(field);
     if (done() || line_end()) return false;
     if (window_[at_] != separator_)
-      stop(line_, column(), fmt::format("expected '{}' or the end of the line behind a quote", separator_));
+      stop(line_, column(), fmt::format("expected '{}' or the end of the line after a quote", separator_));
     take();
     return true;
   }

@@ -13,7 +13,7 @@ struct Mnist {
 };
 
 // Reads train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte,
-// each plain or with .gz behind its name. Error if one is missing, is not IDX, or images and labels do not go
+// each plain or with .gz after its name. Error if one is missing, is not IDX, or images and labels do not go
 // together.
 Mnist load_mnist(const std::filesystem::path& folder);
 

@@ -251,9 +251,9 @@ TEST_CASE("a text that is no function is an Error with the place") {
   CHECK(flaw_of("add size, 1 : i64") == "a:5:1: expected a node, 'loop', 'if' or 'function'");
   CHECK(flaw_of("%3 = add ^, 1 : i64") == "a:5:10: expected a value");
   CHECK(flaw_of("%3 = add sizes, 1 : i64") ==
-        "a:5:10: expected a value; a constant that is no i64 has its type behind it: 0.5:f32");
+        "a:5:10: expected a value; a constant that is not an i64 is followed by its type: 0.5:f32");
   CHECK(flaw_of("%3 = add 0.5, 1 : i64") ==
-        "a:5:10: expected a value; a constant that is no i64 has its type behind it: 0.5:f32");
+        "a:5:10: expected a value; a constant that is not an i64 is followed by its type: 0.5:f32");
   CHECK(flaw_of("%3 = add 300:u8, 1 : i64") == "a:5:10: a u8 is out of range");
   CHECK(flaw_of("%3 = add 5-:i32, 1 : i64") == "a:5:11: expected the end of a i32");
   CHECK(flaw_of("%3 = add 1e99:f32, 1 : i64") == "a:5:10: a number is out of range");

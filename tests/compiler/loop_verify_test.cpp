@@ -227,7 +227,7 @@ TEST_CASE("what no text can say is checked too: leaves") {
   CHECK(fault(f, [](Function& g) { g.nodes[8].operands[1] = 7; }) ==
         "f: %3 constant: this leaf is used by nothing");
   CHECK(fault(f, [](Function& g) { g.nodes[9] = g.nodes[3]; }) ==
-        "f: %9 constant: a leaf stands behind a node that is none");
+        "f: %9 constant: a leaf follows a node that is none");
 }
 
 TEST_CASE("what no text can say is checked too: where nodes and blocks stand") {

@@ -28,9 +28,9 @@ TEST_CASE("a bad table is an error with line and column") {
   CHECK(parse("1,2\n3,") == "t.csv:2:3: expected a number, found ''");
   CHECK(parse("1,2\n3") == "t.csv:2:1: the row has 1 fields, the first has 2");
   CHECK(parse("1,\"2") == "t.csv:1:3: the quote is never closed");
-  CHECK(parse("\"1\"2") == "t.csv:1:4: expected ',' or the end of the line behind a quote");
+  CHECK(parse("\"1\"2") == "t.csv:1:4: expected ',' or the end of the line after a quote");
   CHECK(parse("1,2\n3,4,x") == "t.csv:2:1: the row has 3 fields, the first has 2");
-  CHECK(parse("1,2\n3,\"4\"\r5") == "t.csv:2:6: expected ',' or the end of the line behind a quote");
+  CHECK(parse("1,2\n3,\"4\"\r5") == "t.csv:2:6: expected ',' or the end of the line after a quote");
   CHECK(parse("1,2\n3,4\r") == "t.csv:2:3: expected a number, found '4\r'");
   CHECK(parse(std::string_view("1,2\n\0", 5)) == "t.csv:2:1: a zero byte, which no text has");
   CHECK(parse("") == "t.csv: no rows");

@@ -83,7 +83,7 @@ TEST_CASE("a damaged gzip file is an error") {
   CHECK(read(good) == "no error");
   std::string wrong_sum = good;
   wrong_sum[good.size() - 6] ^= 1;
-  CHECK(read(wrong_sum) == "y.gz: damaged behind byte 0: incorrect data check");
+  CHECK(read(wrong_sum) == "y.gz: damaged after byte 0: incorrect data check");
   for (size_t size = 3; size < good.size(); ++size) CHECK(read(good.substr(0, size)) != "no error");
 }
 

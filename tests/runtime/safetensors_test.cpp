@@ -111,7 +111,7 @@ TEST_CASE("ranges must tile the data") {
         bad + "114: \"y\" begins at 1 of the data, overlapping what ends at 2");
   CHECK(two("[0,2]", "[0,2]", "ab") ==
         bad + "113: \"y\" begins at 0 of the data, overlapping what ends at 2");
-  CHECK(two("[0,2]", "[3,5]", "abcde") == bad + "115: \"y\" begins at 3 of the data, behind a gap from 2");
+  CHECK(two("[0,2]", "[3,5]", "abcde") == bad + "115: \"y\" begins at 3 of the data, after a gap from 2");
   CHECK(two("[0,2]", "[2,4]", "abc") ==
         bad + "116: truncated: \"y\" ends at 4 of the data, which has 3 bytes");
   CHECK(two("[0,2]", "[2,4]", "abcde") == bad + "117: 1 trailing bytes");
