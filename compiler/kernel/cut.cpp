@@ -43,9 +43,11 @@ class Cutter {
     choose_registers(tile);
     const int64_t width = tile.vectors * target_.lanes, tiles = parts(m_, tile.rows), panels = parts(n_, width);
 
-    // A panel of b stays in L2; equal blocks of k.
+    // A panel of b stays in L2; about equal blocks of k.
     const int64_t longest_k = std::max<int64_t>(1, target_.l2_bytes / 4 / (width * element_));
     tile.k_block = parts(k_, parts(k_, longest_k));
+    if (c_.k.size() == 1 && tile.k_block < k_)  // and whole blocks of the sum
+      tile.k_block = std::min(k_, parts(tile.k_block, c_.order.block) * c_.order.block);
 
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than L2 keeps
     // A vector that lies in two lines counts where a tile has no other.

@@ -1,4 +1,4 @@
-// The door of grouping: items are collected, put into kernels, ordered, and written down in the loop language.
+// The door of grouping: items are collected, put into kernels, ordered, and written down as kernels.
 #include "compiler/kernel/group.h"
 
 #include <algorithm>

@@ -22,7 +22,7 @@ struct Item {
   Reduction reduction = Reduction::none;
   Scalar value = {};
   Scalar scatter = {};
-  bool contraction = false;  // value is a product, and the sum one FMA chain
+  bool contraction = false;  // value is a product, and the sum that of a contraction
   std::optional<IndexCheck> check = {};  // then nothing is computed; check->index is a node
   std::vector<Store> stores = {};
   std::vector<size_t> needs = {};   // items that it reads, and checks of the indices that it uses; ascending

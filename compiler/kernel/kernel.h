@@ -1,5 +1,5 @@
 #pragma once
-// The loop language: what `group` produces and `emit` consumes. A kernel is one loop tree: parallel row loops around
+// The language of kernels: what `group` produces and `lower` consumes. A kernel is one loop tree: parallel row loops around
 // a list of statements, or a contraction with its epilogue. Statements are Scalars whose loads name buffers. Here an
 // operation has no name any more, and a buffer has no address yet (`place` gives it one).
 //

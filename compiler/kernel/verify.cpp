@@ -56,9 +56,10 @@ class KernelVerifier {
       std::vector<Axis> loops = outer_;
       loops.insert(loops.end(), c.k.begin(), c.k.end());
       bound("its sum", loops, {c.a, c.b});
-      if (c.order.block < 1 || c.order.group < 1)
-        broken("{}: its sum is cut into blocks of {} points and groups of {} blocks", kernel_.name, c.order.block,
-               c.order.group);
+      constexpr int64_t most = INT32_MAX;
+      if (c.order.block < 1 || c.order.group < 1 || c.order.block > most || c.order.group > most)
+        broken("{}: its sum is cut into blocks of {} points and groups of {} blocks; each is from 1 to {}", kernel_.name,
+               c.order.block, c.order.group, most);
       if (uses(c.a, c.n.variable) || uses(c.b, c.m.variable))
         broken("{}: the first factor of its sum depends on {}, or the second on {}", kernel_.name,
                variable_name(c.n.variable), variable_name(c.m.variable));

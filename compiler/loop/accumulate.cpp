@@ -73,7 +73,7 @@ Values ContractionLowering::accumulate(const Rows& rows, const Columns& columns,
     }
     const auto known = b_.known(rest);
     if (!known) return low_.loop(main, to, 1, values, body(1));
-    return low_.loop(main, to, by, values, body(*known));
+    return *known ? low_.loop(main, to, by, values, body(*known)) : values;
   };
   sums = loop_k(low_, begin, end, sums, [&](Value from, Value to, Values values) {
     return blocked_ ? in_blocks(rows, columns, from, to, values, stretch) : stretch(from, to, values);
@@ -131,8 +131,8 @@ Values ContractionLowering::in_blocks(const Rows& rows, const Columns& columns, 
     const Values chain = stretch(low, high, inside);
     const Values next(chain.size(), b_.zero({dtype_, true}));
     Value points = b_.add(before, high);
-    if (one) return fold(rows, columns, chain, points), next;
     auto ends = [&] { return fold(rows, columns, chain, points), next; };
+    if (one) return ends();
     return b_.branch(b_.eq(b_.urem(points, block), b_.integer(0)), ends, [&] { return chain; });
   });
   low_.close();

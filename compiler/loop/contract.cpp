@@ -24,7 +24,7 @@ void ContractionLowering::lower() {
   vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n.extent.at(maximum_) + lanes - 1) / lanes));
   if (all_k(c_, maximum_) > tile.k_block)
     k_block_ = std::max<int64_t>(1, tile.k_block / std::max<int64_t>(1, inner_k(c_, maximum_)));
-  // A block of the sum that would end inside such a block of k would have to wait.
+  // Blocks of one k axis end where those of the sum do; `cut` says no others.
   if (c_.k.size() == 1) k_block_ = (k_block_ + c_.order.block - 1) / c_.order.block * c_.order.block;
   if (k_block_ >= c_.k[0].extent.at(maximum_)) k_block_ = 0;
   a_ = place_a(low_, rows_);
@@ -207,8 +207,9 @@ void ContractionLowering::store(const Rows& rows, const Columns& columns, Value 
 Value ContractionLowering::packed_b(const Columns& columns, Value begin) {
   if (b_operand_.in_place) return {};
   if (k_block_ == 0) return b_operand_.panel;
-  int64_t step = inner_k(c_, maximum_) * columns.vectors * lanes;
-  return b_.at(b_operand_.panel, b_.neg(b_.mul(begin, b_.integer(step))));
+  Value before = b_.mul(begin, b_.integer(columns.vectors * lanes));
+  for (size_t d = 1; d < c_.k.size(); ++d) before = b_.mul(before, b_.extent(c_.k[d].extent));
+  return b_.at(b_operand_.panel, b_.neg(before));
 }
 
 // The kernel's statements for the bound row and vector of columns.

@@ -1,6 +1,8 @@
 // The loop language's names and what its records say about themselves.
 #include "compiler/loop/loop.h"
 
+#include "ir/compute.h"
+
 #include <algorithm>
 
 namespace tenon::loop {
@@ -49,6 +51,8 @@ std::string_view name(Buffer::Place place) { return place_names[static_cast<size
 std::string ValueType::str() const {
   return fmt::format("{}{}{}", address ? "@" : "", tenon::name(dtype), vector ? "x16" : "");
 }
+
+bool is_reference(int64_t function) { return function >= Scalar::sqrt && function <= Scalar::trigamma; }
 
 bool makes_value(Code code) {
   switch (code) {

@@ -6,13 +6,13 @@
 //   function "train.0" threads
 //   buffer 0 f32[784n] argument 0
 //   buffer 1 f32[n] argument 1
-//     %3 = mul size, 784 : i64
-//     loop %4 = 0 to %3 by 16 carry %5 = 0:f32x16
-//       %6 = at @0, %4 : @f32
-//       %7 = load %6 align 4 : f32x16
-//       %8 = fma %7, %7, %5 : f32x16
-//       yield %8
-//     end gives %9
+//     %5 = mul size, 784 : i64
+//     loop %7 = 0 to %5 by 16 carry %8 = 0:f32x16
+//       %9 = at @0, %7 : @f32
+//       %10 = load %9 align 4 : f32x16
+//       %11 = fma %10, %10, %8 : f32x16
+//       yield %11
+//     end gives %12
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -65,7 +65,7 @@ enum class Code : uint8_t {
   max, min,            // floats: a NaN wins, and -0 is less than +0
   floor, ceil, round,  // round goes to even
   sqrt, copysign,
-  scale,               // x * 2^floor(n), rounded once
+  scale,               // of f32x16: x * 2^floor(n), rounded once; for machines with AVX-512 alone
   cast,                // to the type: floats round to nearest, float to integer saturates and NaN is 0, to bool is != 0
   zero_extend,         // an integer's bits to a wider integer
   bits,                // reinterprets f32 as i32, f64 as i64 and back
@@ -108,6 +108,8 @@ struct Node {
 
   bool operator==(const Node&) const = default;
 };
+// Whether `reference` may have that number: the functions of ir/compute.h from sqrt to trigamma.
+bool is_reference(int64_t function);
 inline bool is_leaf(Code code) { return code <= Code::parameter; }
 inline bool is_elementwise(Code code) { return code >= Code::add && code <= Code::reference; }
 bool makes_value(Code code);  // all but store, scatter, prefetch, loop and branch

@@ -139,8 +139,8 @@ Value reduce_serial(Lowering& low, const Statement& statement, bool wide);
 
 // The body of a kernel without contraction.
 void lower_rows(Lowering& low);
-// The body of a contraction: acc[m,n] = sum over k of a * b as one FMA chain per element, then the kernel's statements on
-// the register tile. A thread computes a contiguous part of the tiles; an operand that is not a plain load with the strides
+// The body of a contraction: acc[m,n] = sum over k of a * b in its SumOrder, then the kernel's statements on the register
+// tile. A thread computes a contiguous part of the tiles; an operand that is not a plain load with the strides
 // the tile wants is evaluated once into a panel of the thread's scratch. Cuts, panels and parts never change a bit.
 void lower_contraction(Lowering& low);
 

@@ -1,4 +1,4 @@
-// Reductions, but for short sums over leading axes, which are contractions. The order of a float sum (or product) over L
+// Reductions, but for sums over leading axes, which are contractions. The order of a float sum (or product) over L
 // points depends on L alone: up to 16 points in order; else point k goes to chain k mod 16 of its block of 4096 points,
 // the chains of a block combine pairwise (8, 4, 2, 1), and the blocks pairwise in ascending order. Every chain starts
 // from the identity, so that a dead lane changes nothing.

@@ -7,11 +7,6 @@ namespace tenon::loop {
 
 inline constexpr int deepest = 100;  // loops and branches inside one another; all three recurse into them
 
-// Whether ir/compute.h has a function of that number that is computed in double.
-inline bool is_reference(int64_t function) {
-  return function >= 0 && function <= Scalar::philox &&
-         tenon::function(static_cast<Scalar::Function>(function)).reference;
-}
 inline const ScalarFunction& reference_of(const Node& node) {
   return tenon::function(static_cast<Scalar::Function>(node.integer));
 }

@@ -40,7 +40,7 @@ Row row(const Node& node) {
     case Code::sub:
     case Code::mul:
     case Code::div: return {2, Kind::number};
-    case Code::fma: return {3, Kind::number};
+    case Code::fma: return {3, Kind::real};
     case Code::rem:
     case Code::udiv:
     case Code::urem:
@@ -226,6 +226,8 @@ class NodeVerifier {
   }
 
   void conversion() const {
+    if (node_.code == Code::scale && node_.type != ValueType{f32, true})
+      broken(f_, id_, "it is {}, and must be of f32x16", text(given_));
     const DType from = operand(0).dtype, to = node_.type.dtype;
     if (node_.code == Code::reduce && to == boolean && static_cast<Code>(node_.integer) <= Code::mul)
       broken(f_, id_, "it is {}, and must be of numbers", text(given_));

@@ -69,7 +69,8 @@ llvm::Value* Emitter::load(const loop::Node& node) {
   llvm::Value *mask = x[unmasked], *rest = x[unmasked + 1];
   if (!node.type.vector) {
     llvm::IRBuilder<> once(entry_, entry_->begin());
-    llvm::Value* nothing = once.CreateAlloca(type);
+    auto* nothing = once.CreateAlloca(type);
+    nothing->setAlignment(align);
     llvm::Value* loaded = b_.CreateAlignedLoad(type, b_.CreateSelect(mask, address, nothing), align);
     return b_.CreateSelect(mask, loaded, rest);
   }
@@ -78,7 +79,7 @@ llvm::Value* Emitter::load(const loop::Node& node) {
     return at.CreateMaskedLoad(type, x[0], align, x[1], x[2]);
   };
   if (!apart(node, node.operands[unmasked], node.type.dtype)) return access(b_, {address, mask, rest});
-  return call_apart(fmt::format("tenon.{}.{}", gather ? "gather" : "load", node.type.str()), type, {address, mask, rest},
+  return call_apart(fmt::format("tenon.{}.{}.{}", gather ? "gather" : "load", node.type.str(), align.value()), type, {address, mask, rest},
                     access);
 }
 
@@ -102,7 +103,7 @@ void Emitter::store(const loop::Node& node) {
     access(b_, {x[0], address, mask});
     return;
   }
-  call_apart(fmt::format("tenon.{}.{}", scatter ? "scatter" : "store", stored.str()), b_.getVoidTy(), {x[0], address, mask},
+  call_apart(fmt::format("tenon.{}.{}.{}", scatter ? "scatter" : "store", stored.str(), align.value()), b_.getVoidTy(), {x[0], address, mask},
              access);
 }
 

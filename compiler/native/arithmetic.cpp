@@ -52,15 +52,16 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
 }
 
 llvm::Value* Emitter::integer_arithmetic(const loop::Node& node, const Values& x) {
+  const bool is_signed = node.type.dtype == i64 || node.type.dtype == i32;
   switch (node.code) {
-    case Code::rem: return b_.CreateSRem(x[0], x[1]);
+    case Code::rem: return is_signed ? b_.CreateSRem(x[0], x[1]) : b_.CreateURem(x[0], x[1]);
     case Code::udiv: return b_.CreateUDiv(x[0], x[1]);
     case Code::urem: return b_.CreateURem(x[0], x[1]);
     case Code::bit_and: return b_.CreateAnd(x[0], x[1]);
     case Code::bit_or: return b_.CreateOr(x[0], x[1]);
     case Code::bit_xor: return b_.CreateXor(x[0], x[1]);
     case Code::shift_left: return b_.CreateShl(x[0], x[1]);
-    case Code::shift_right: return b_.CreateAShr(x[0], x[1]);
+    case Code::shift_right: return is_signed ? b_.CreateAShr(x[0], x[1]) : b_.CreateLShr(x[0], x[1]);
     case Code::shift_right_unsigned: return b_.CreateLShr(x[0], x[1]);
     default: break;
   }
@@ -130,7 +131,8 @@ llvm::Value* Emitter::reference(const loop::Node& node, const Values& arguments)
 
 std::vector<std::pair<std::string, const void*>> reference_symbols() {
   std::vector<std::pair<std::string, const void*>> symbols;
-  for (int f = Scalar::sqrt; f <= Scalar::trigamma; ++f) {
+  for (int f = 0; f <= Scalar::philox; ++f) {
+    if (!loop::is_reference(f)) continue;
     const auto function = static_cast<Scalar::Function>(f);
     symbols.emplace_back(symbol(function), reinterpret_cast<const void*>(tenon::function(function).reference));
   }
@@ -162,8 +164,10 @@ llvm::Value* Emitter::between_lanes(const loop::Node& node) {
     case Code::any: return b_.CreateOrReduce(x[0]);
     default: break;
   }
-  if (x[0] == x[1]) return b_.CreateShuffleVector(x[0], node.lanes);
-  return b_.CreateShuffleVector(x[0], x[1], node.lanes);
+  std::vector<int> lanes = node.lanes;
+  if (x[0] == x[1])
+    for (int& lane : lanes) lane %= loop::lanes;
+  return b_.CreateShuffleVector(x[0], x[1], lanes);
 }
 
 llvm::Value* Emitter::reduce(const loop::Node& node) {

@@ -1,6 +1,7 @@
 // Functions, leaves and control.
 #include "compiler/native/emit.h"
 
+#include <algorithm>
 #include <cstddef>
 
 #include "runtime/program.h"
@@ -20,7 +21,8 @@ llvm::FunctionCallee declare_kernel(llvm::Module& module, const std::string& nam
 
 void emit(llvm::Module& module, const loop::Function& source, const Target& target) {
   size_t arguments = 0;
-  for (const loop::Buffer& buffer : source.buffers) arguments += buffer.place == loop::Buffer::Place::argument;
+  for (const loop::Buffer& buffer : source.buffers)
+    if (buffer.place == loop::Buffer::Place::argument) arguments = std::max(arguments, static_cast<size_t>(buffer.slot) + 1);
   const auto numbers = static_cast<size_t>(source.numbers);
   auto* function =
       llvm::cast<llvm::Function>(declare_kernel(module, source.name, source.threads, arguments, numbers).getCallee());
@@ -177,7 +179,8 @@ void Emitter::loop(loop::Id id) {
   const loop::Block& inside = source_.blocks[static_cast<size_t>(made.blocks[0])];
   const Values operands = values(made.operands);
   llvm::Value *begin = operands[0], *end = operands[1];
-  const bool runs = llvm::isa<llvm::ConstantInt>(begin) && llvm::isa<llvm::ConstantInt>(end);  // else it had been left out
+  auto *first = llvm::dyn_cast<llvm::ConstantInt>(begin), *last = llvm::dyn_cast<llvm::ConstantInt>(end);
+  const bool runs = first && last && first->getSExtValue() < last->getSExtValue();
   auto* before = b_.GetInsertBlock();
   auto* head = llvm::BasicBlock::Create(b_.getContext(), "loop", function_);
   auto* exit = llvm::BasicBlock::Create(b_.getContext(), "done", function_);
@@ -185,9 +188,9 @@ void Emitter::loop(loop::Id id) {
   b_.SetInsertPoint(head);
   std::vector<llvm::PHINode*> phis;
   for (size_t i = 0; i < inside.arguments.size(); ++i) {
-    llvm::Value* first = i == 0 ? begin : operands[i + 1];
-    phis.push_back(b_.CreatePHI(first->getType(), 2, i == 0 ? "i" : ""));
-    phis.back()->addIncoming(first, before);
+    llvm::Value* start = i == 0 ? begin : operands[i + 1];
+    phis.push_back(b_.CreatePHI(start->getType(), 2, i == 0 ? "i" : ""));
+    phis.back()->addIncoming(start, before);
     values_[static_cast<size_t>(inside.arguments[i])] = phis.back();
   }
   Values next = block(inside);

@@ -12,8 +12,8 @@ namespace tenon {
 struct NativeEntry {
   EntryFunction function = nullptr;
   int64_t scratch_bytes = 0;  // per thread
-  std::string loops;          // of the kernels that are made for this entry, if asked for with `llvm`
-  std::string llvm;           // the module as compiled, if asked for
+  std::string loops;          // of the kernels that are made for this entry, if wanted, as with `llvm`
+  std::string llvm;           // the module as compiled, if wanted
   std::string assembly;
 };
 

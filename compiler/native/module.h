@@ -24,7 +24,7 @@ struct ModuleSource {
 struct ModuleCode {
   std::string object;
   std::vector<int64_t> scratch_bytes;  // by kernel, per thread
-  std::string loops, llvm, assembly;   // if asked for
+  std::string loops, llvm, assembly;   // if wanted
 };
 
 // Throws InternalError if LLVM refuses the module.

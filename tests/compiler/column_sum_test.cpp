@@ -75,6 +75,30 @@ TEST_CASE("several leading axes are summed in row-major order, also of a value t
   for (size_t j = 0; j < 240; ++j) CHECK(results["rows"].read<float>()[j] == rows[j]);
 }
 
+TEST_CASE("a sum over a constant and a run-time axis is right at every size, its operand computed into panels") {
+  const int64_t most = 1200;
+  Graph g;
+  const Extent n = g.size("n", most);
+  g.entry("f", {{"y", sum(cast(g.input("x", u8, {8, n, 300}), f32) * 0.5, {0, 1})}});
+  const Program program = compile(g);
+  std::mt19937 random(3);
+  for (int64_t size : {int64_t{1}, int64_t{63}, int64_t{100}, most}) {
+    CAPTURE(size);
+    Tensor x(u8, {8, size, 300});
+    std::vector<float> expected(300);
+    const std::span<uint8_t> pixels = x.write<uint8_t>();
+    for (size_t i = 0; i < pixels.size(); ++i) {
+      pixels[i] = static_cast<uint8_t>(random() % 256);
+      expected[i % 300] += 0.5f * pixels[i];  // exact
+    }
+    for (int threads : {1, 2}) {
+      Session session(program, {.threads = threads, .guarded = true});
+      const Tensor y = session.run("f", {{"x", x}})["y"];
+      CHECK(std::vector<float>(y.read<float>().begin(), y.read<float>().end()) == expected);
+    }
+  }
+}
+
 TEST_CASE("a sum over a long leading axis keeps its accuracy") {
   const int64_t rows = 1 << 20;
   Tensor x(f32, {rows, 2});

@@ -187,7 +187,7 @@ const Tile tiles[] = {{.rows = 14, .vectors = 2, .k_block = 512},
 
 }  // namespace
 
-TEST_CASE("a product is one chain of FMAs per element, whatever its tile, panels, layout and threads") {
+TEST_CASE("a product is blocks of one chain of FMAs each, whatever its tile, panels, layout and threads") {
   const int64_t extents[][3] = {{1, 1, 1},   {3, 10, 7},  {14, 32, 64}, {31, 33, 50}, {29, 100, 41},
                                 {45, 16, 9}, {4, 8, 200}, {61, 47, 3},  {16, 1, 130}, {1, 70, 65}};
   std::mt19937 random(7);

@@ -193,6 +193,20 @@ TEST_CASE("kernels that run beside each other are alive together") {
 
 // A sum reads a computed value of its own result's shape: that value is made by an earlier kernel, not by its
 // epilogue.
+TEST_CASE("a sum is cut into blocks and groups of 1 to 2^31 - 1") {
+  for (const char* order : {"0 by 64", "512 by 0", "4294967296 by 4294967296"}) {
+    const std::string cut = order;
+    const std::string text =
+        "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[4,4]\noutput \"y\" f32[4,4]\n"
+        "buffer x input f32[4,4] slot 0\nbuffer y output f32[4,4] slot 0\nbuffer acc tile f32[4,4]\n"
+        "k1 for i<4, j<4: acc = sum over k<4 by " + cut + " of x[i,k] * x[k,j]\n  y[i,j] for i<4, j<4 = acc[i,j]\n";
+    const std::string message = test::message([&] { parse_kernels(text); });
+    CAPTURE(message);
+    CHECK(message.find("k1: its sum is cut into blocks of ") != std::string::npos);
+    CHECK(message.find("; each is from 1 to 2147483647") != std::string::npos);
+  }
+}
+
 TEST_CASE("what a contraction reads is not taken for its epilogue") {
   Graph g;
   Extent n = g.size("n", 64);

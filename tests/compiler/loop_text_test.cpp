@@ -47,7 +47,7 @@ void elementwise(Builder& b, Value i, Value x, Value v) {
   b.eq(i, i), b.ne(x, x), b.lt(v, v), b.le(i, i), b.ult(i, i);
   b.select(b.lt(x, x), v, v), b.select(b.lt(v, v), v, v);
   for (Code code : {Code::floor, Code::ceil, Code::round, Code::sqrt}) b.unary(code, v);
-  b.copysign(v, v), b.scale(x, x), b.fma(v, v, v), b.fma(i, i, i);
+  b.copysign(v, v), b.scale(v, v), b.fma(v, v, v), b.fma(x, x, x);
   b.cast(v, i32), b.cast(i, boolean), b.zero_extend(b.cast(i, i32), i64), b.zero_extend(b.eq(i, i), u8);
   b.bits(b.bits(v, i32), f32), b.bits(b.bits(b.cast(x, f64), i64), f64);
   b.reference(Scalar::pow, {v, v}), b.reference(Scalar::lgamma, {x});

@@ -70,6 +70,10 @@ TEST_CASE("the types of each code are checked, and both sides named") {
   CHECK(broken_by("%1 = ult 1:f32, 1:f32 : bool") ==
         "f: %1 ult: it is (f32, f32) -> bool, and must be of integers");
   CHECK(broken_by("%1 = sqrt size : i64") == "f: %1 sqrt: it is (i64) -> i64, and must be of floats");
+  CHECK(broken_by("%1 = fma size, size, size : i64") ==
+        "f: %1 fma: it is (i64, i64, i64) -> i64, and must be of floats");
+  CHECK(broken_by("%1 = scale 1:f32, 1:f32 : f32") ==
+        "f: %1 scale: it is (f32, f32) -> f32, and must be of f32x16");
   CHECK(broken_by("%2 = scale 1:f32, 1:i32 : f32") ==
         "f: %2 scale: it is (f32, i32) -> f32, and must be (f32, f32) -> f32");
   CHECK(broken_by("%1 = copysign size, size : i64") ==
