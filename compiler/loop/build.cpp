@@ -15,12 +15,9 @@ Builder::Builder(std::string name) : open_(2) {
 // ---- leaves ----
 
 Value Builder::leaf(Code code, ValueType type, int64_t integer) {
-  for (const auto& [node, value] : leaves_)
-    if (node.code == code && node.type == type && node.integer == integer) return value;
-  Node node{.code = code, .type = type, .integer = integer};
-  Value value{free_node(node), type};
-  leaves_.emplace_back(std::move(node), value);
-  return value;
+  Value& made = leaves_[{code, type.dtype, type.vector, integer}];  // an address is that of a base alone
+  if (!made) made = {free_node({.code = code, .type = type, .integer = integer}), type};
+  return made;
 }
 
 Value Builder::integer(int64_t value, DType dtype) { return bit_pattern({dtype}, static_cast<uint64_t>(value)); }
@@ -49,12 +46,10 @@ Value Builder::base(int64_t buffer) {
 Value Builder::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
   if (extent.count == 1) return size();
-  for (const auto& [count, value] : extents_)
-    if (count == extent.count) return value;
+  Value& made = extents_[extent.count];
+  if (made) return made;
   Position prologue(*this, 0);
-  Value value = mul(size(), integer(extent.count));
-  extents_.emplace_back(extent.count, value);
-  return value;
+  return made = mul(size(), integer(extent.count));
 }
 
 std::optional<int64_t> Builder::known(Value x) const {

@@ -3,8 +3,10 @@
 // run is left out, and one that surely runs once is its body. Code can be put before any block that is open, which is how
 // invariant work leaves a loop: the position is a depth, 0 being the prologue, 1 the body, d + 1 the d-th open block.
 #include <functional>
+#include <map>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "compiler/loop/loop.h"
@@ -141,8 +143,8 @@ class Builder {
   Function function_;
   std::vector<std::vector<Id>> open_;  // the code so far: the prologue, the body, and so on inwards
   std::optional<size_t> position_;
-  std::vector<std::pair<Node, Value>> leaves_;  // made once
-  std::vector<std::pair<int64_t, Value>> extents_;  // by count: made once
+  std::map<std::tuple<Code, DType, bool, int64_t>, Value> leaves_;  // made once
+  std::map<int64_t, Value> extents_;                                // by count: made once
 };
 
 }  // namespace tenon::loop

@@ -196,9 +196,8 @@ std::optional<uint64_t> reinterpreted(uint64_t x, DType from, DType to) {
 
 std::optional<uint64_t> reference(const Node& node, DType operand, std::span<const uint64_t, 3> x) {
   if (!is_float(operand) || !is_float(node.type.dtype)) return {};
-  if (node.integer < 0 || node.integer > Scalar::philox) return {};
+  if (!is_reference(node.integer)) return {};
   const auto f = tenon::function(static_cast<Scalar::Function>(node.integer)).reference;
-  if (!f) return {};
   const double value = f(as_double(x[0], operand), as_double(x[1], operand), as_double(x[2], operand));
   return from_double(value, node.type.dtype);
 }

@@ -24,7 +24,7 @@ void ContractionLowering::lower() {
   vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n.extent.at(maximum_) + lanes - 1) / lanes));
   if (all_k(c_, maximum_) > tile.k_block)
     k_block_ = std::max<int64_t>(1, tile.k_block / std::max<int64_t>(1, inner_k(c_, maximum_)));
-  // Blocks of one k axis end where those of the sum do; `cut` says no others.
+  // Blocks of one k axis end where those of the sum do. `cut` chooses such; a tile by hand may be another.
   if (c_.k.size() == 1) k_block_ = (k_block_ + c_.order.block - 1) / c_.order.block * c_.order.block;
   if (k_block_ >= c_.k[0].extent.at(maximum_)) k_block_ = 0;
   a_ = place_a(low_, rows_);

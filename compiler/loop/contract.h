@@ -26,6 +26,10 @@ class ContractionLowering {
   Values load(const Rows& rows, const Columns& columns, Value tiles);
   void store(const Rows& rows, const Columns& columns, Value tiles, const Values& values);
   Value tile(const Rows& rows, const Columns& columns, Value tiles);
+  void epilogue(const Rows& rows, const Columns& columns, const Values& sums);
+  void epilogue(const Rows& rows, const Columns& columns, Value partial);
+  void statements(const std::function<Value()>& sum);
+  Value packed_b(const Columns& columns, Value begin);
 
   // accumulate.cpp
   void allocate_sums(int64_t tiles);
@@ -37,10 +41,6 @@ class ContractionLowering {
   void fold(const Rows& rows, const Columns& columns, const Values& sums, Value points);
   Values total(const Rows& rows, const Columns& columns, const Values& sums);
   Value all_points();
-  void epilogue(const Rows& rows, const Columns& columns, const Values& sums);
-  void epilogue(const Rows& rows, const Columns& columns, Value partial);
-  void statements(const std::function<Value()>& sum);
-  Value packed_b(const Columns& columns, Value begin);
 
   Lowering& low_;
   Builder& b_;

@@ -36,6 +36,8 @@ struct ValueType {
   std::string str() const;  // f32, f32x16, @f32
 };
 
+inline bool is_signed(DType dtype) { return dtype == DType::i32 || dtype == DType::i64; }
+
 using Id = int32_t;  // of a node, and of the value that it makes; -1: none
 
 enum class Code : uint8_t {
@@ -53,7 +55,8 @@ enum class Code : uint8_t {
   result,    // of a loop or a branch: its result `integer`
 
   // Element by element, of a scalar or of each lane. Integers wrap; u8 and bool are unsigned, i32 and i64 signed.
-  add, sub, mul, fma,
+  add, sub, mul,
+  fma,                 // of floats: one rounding
   div, rem,            // of integers toward zero; neither by 0 nor of the least integer by -1
   udiv, urem,          // the same of the bits as unsigned integers
   neg, abs,

@@ -78,8 +78,6 @@ Value Lowering::value(const Scalar& x, bool wide) {
 
 namespace {
 
-bool is_signed(DType dtype) { return dtype == i64 || dtype == i32; }
-
 // Truncates toward zero; x / 0 is 0 and the least integer / -1 is itself. Never traps, not in a masked lane either.
 Value divide(Builder& b, Value x, Value y) {
   Value zero = b.zero(x.type), one = b.number(x.type, 1), nothing = b.eq(y, zero);

@@ -13,27 +13,21 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
   const Values x = values(node.operands);
   llvm::Type* type = this->type(node.type);
   const DType from = this->node(node.operands[0]).type.dtype;
-  const bool floating = is_float(from), is_signed = from == i64 || from == i32;
+  const bool floating = is_float(from);
   auto unary = [&](llvm::Intrinsic::ID id) { return b_.CreateUnaryIntrinsic(id, x[0]); };
-  auto extreme = [&](llvm::Intrinsic::ID of_floats, llvm::Intrinsic::ID of_signed, llvm::Intrinsic::ID of_unsigned) {
-    return b_.CreateBinaryIntrinsic(floating ? of_floats : is_signed ? of_signed : of_unsigned, x[0], x[1]);
-  };
   switch (node.code) {
-    case Code::add: return floating ? b_.CreateFAdd(x[0], x[1]) : b_.CreateAdd(x[0], x[1]);
+    case Code::add: case Code::mul: case Code::max: case Code::min: return combine(node.code, from, x[0], x[1]);
     case Code::sub: return floating ? b_.CreateFSub(x[0], x[1]) : b_.CreateSub(x[0], x[1]);
-    case Code::mul: return floating ? b_.CreateFMul(x[0], x[1]) : b_.CreateMul(x[0], x[1]);
     case Code::fma: return b_.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {x[0], x[1], x[2]});
     case Code::div:
       if (floating) return b_.CreateFDiv(x[0], x[1]);
-      return is_signed ? b_.CreateSDiv(x[0], x[1]) : b_.CreateUDiv(x[0], x[1]);
+      return loop::is_signed(from) ? b_.CreateSDiv(x[0], x[1]) : b_.CreateUDiv(x[0], x[1]);
     case Code::neg: return floating ? b_.CreateFNeg(x[0]) : b_.CreateNeg(x[0]);
     case Code::abs:
       if (floating) return unary(llvm::Intrinsic::fabs);
-      return is_signed ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x[0], b_.getFalse()) : x[0];
+      return loop::is_signed(from) ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x[0], b_.getFalse()) : x[0];
     case Code::eq: case Code::ne: case Code::lt: case Code::le: case Code::ult: return compare(node, x);
     case Code::select: return b_.CreateSelect(x[0], x[1], x[2]);
-    case Code::max: return extreme(llvm::Intrinsic::maximum, llvm::Intrinsic::smax, llvm::Intrinsic::umax);
-    case Code::min: return extreme(llvm::Intrinsic::minimum, llvm::Intrinsic::smin, llvm::Intrinsic::umin);
     case Code::floor: return unary(llvm::Intrinsic::floor);
     case Code::ceil: return unary(llvm::Intrinsic::ceil);
     case Code::round: return unary(llvm::Intrinsic::roundeven);
@@ -51,8 +45,22 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
   }
 }
 
+// By add, mul, max or min: the codes that a reduction has too.
+llvm::Value* Emitter::combine(Code code, DType dtype, llvm::Value* x, llvm::Value* y) {
+  const bool floating = is_float(dtype), is_signed = loop::is_signed(dtype);
+  auto extreme = [&](llvm::Intrinsic::ID of_floats, llvm::Intrinsic::ID of_signed, llvm::Intrinsic::ID of_unsigned) {
+    return b_.CreateBinaryIntrinsic(floating ? of_floats : is_signed ? of_signed : of_unsigned, x, y);
+  };
+  switch (code) {
+    case Code::add: return floating ? b_.CreateFAdd(x, y) : b_.CreateAdd(x, y);
+    case Code::mul: return floating ? b_.CreateFMul(x, y) : b_.CreateMul(x, y);
+    case Code::max: return extreme(llvm::Intrinsic::maximum, llvm::Intrinsic::smax, llvm::Intrinsic::umax);
+    default: return extreme(llvm::Intrinsic::minimum, llvm::Intrinsic::smin, llvm::Intrinsic::umin);
+  }
+}
+
 llvm::Value* Emitter::integer_arithmetic(const loop::Node& node, const Values& x) {
-  const bool is_signed = node.type.dtype == i64 || node.type.dtype == i32;
+  const bool is_signed = loop::is_signed(node.type.dtype);
   switch (node.code) {
     case Code::rem: return is_signed ? b_.CreateSRem(x[0], x[1]) : b_.CreateURem(x[0], x[1]);
     case Code::udiv: return b_.CreateUDiv(x[0], x[1]);
@@ -72,7 +80,7 @@ llvm::Value* Emitter::integer_arithmetic(const loop::Node& node, const Values& x
 llvm::Value* Emitter::compare(const loop::Node& node, const Values& x) {
   using Compare = llvm::CmpInst;
   const DType from = this->node(node.operands[0]).type.dtype;
-  const bool floating = is_float(from), is_signed = from == i64 || from == i32;
+  const bool floating = is_float(from), is_signed = loop::is_signed(from);
   switch (node.code) {
     case Code::eq: return floating ? b_.CreateFCmpOEQ(x[0], x[1]) : b_.CreateICmpEQ(x[0], x[1]);
     case Code::ne: return floating ? b_.CreateFCmpUNE(x[0], x[1]) : b_.CreateICmpNE(x[0], x[1]);
@@ -90,12 +98,11 @@ llvm::Value* Emitter::cast(llvm::Value* x, DType from, DType to) {
   llvm::Value* zero = llvm::Constant::getNullValue(x->getType());
   if (to == boolean) return is_float(from) ? b_.CreateFCmpUNE(x, zero) : b_.CreateICmpNE(x, zero);
   llvm::Type* type = x->getType()->getWithNewType(element_type(to));
-  const bool is_unsigned = from == u8 || from == boolean;
   if (is_float(to)) {
     if (is_float(from)) return b_.CreateFPCast(x, type);
-    return is_unsigned ? b_.CreateUIToFP(x, type) : b_.CreateSIToFP(x, type);
+    return loop::is_signed(from) ? b_.CreateSIToFP(x, type) : b_.CreateUIToFP(x, type);
   }
-  if (!is_float(from)) return b_.CreateIntCast(x, type, !is_unsigned);
+  if (!is_float(from)) return b_.CreateIntCast(x, type, loop::is_signed(from));
   const auto id = to == u8 ? llvm::Intrinsic::fptoui_sat : llvm::Intrinsic::fptosi_sat;
   return b_.CreateIntrinsic(id, {type, x->getType()}, {x});
 }
@@ -172,23 +179,11 @@ llvm::Value* Emitter::between_lanes(const loop::Node& node) {
 
 llvm::Value* Emitter::reduce(const loop::Node& node) {
   llvm::Value* x = value(node.operands[0]);
-  const bool floating = is_float(node.type.dtype), is_signed = node.type.dtype == i64 || node.type.dtype == i32;
-  auto combine = [&](llvm::Value* low, llvm::Value* high) -> llvm::Value* {
-    switch (static_cast<Code>(node.integer)) {
-      case Code::add: return floating ? b_.CreateFAdd(low, high) : b_.CreateAdd(low, high);
-      case Code::mul: return floating ? b_.CreateFMul(low, high) : b_.CreateMul(low, high);
-      default: break;
-    }
-    const bool max = static_cast<Code>(node.integer) == Code::max;
-    llvm::Intrinsic::ID id = max ? llvm::Intrinsic::umax : llvm::Intrinsic::umin;
-    if (is_signed) id = max ? llvm::Intrinsic::smax : llvm::Intrinsic::smin;
-    if (floating) id = max ? llvm::Intrinsic::maximum : llvm::Intrinsic::minimum;
-    return b_.CreateBinaryIntrinsic(id, low, high);
-  };
   for (int half = loop::lanes / 2; half > 0; half /= 2) {
     std::vector<int> low, high;
     for (int lane = 0; lane < half; ++lane) low.push_back(lane), high.push_back(lane + half);
-    x = combine(b_.CreateShuffleVector(x, low), b_.CreateShuffleVector(x, high));
+    x = combine(static_cast<Code>(node.integer), node.type.dtype, b_.CreateShuffleVector(x, low),
+                b_.CreateShuffleVector(x, high));
   }
   return b_.CreateExtractElement(x, uint64_t{0});
 }

@@ -47,6 +47,7 @@ class Emitter {
   llvm::Value* leaf(const loop::Node& node);
   llvm::Value* base(const loop::Buffer& buffer);
   llvm::Value* elementwise(const loop::Node& node);
+  llvm::Value* combine(loop::Code code, DType dtype, llvm::Value* x, llvm::Value* y);
   llvm::Value* integer_arithmetic(const loop::Node& node, const Values& x);
   llvm::Value* compare(const loop::Node& node, const Values& x);
   llvm::Value* cast(llvm::Value* x, DType from, DType to);

@@ -26,10 +26,16 @@ void check_fits(std::string_view operation, double number, const Value& x, Line 
          x.type().str());
 }
 
+Value number_of(Body& body, const Type& type, const Operand& number) {
+  if (number.whole && type.dtype == i64) return full(body, type, *number.whole, number.line);
+  return full(body, type, number.number, number.line);
+}
+
 Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line) {
-  if (number.whole && x.dtype() == i64) return full(x.body(), x.type(), *number.whole, line);
-  check_fits(operation, number.number, x, line);
-  return full(x.body(), x.type(), number.number, line);
+  if (!number.whole || x.dtype() != i64) check_fits(operation, number.number, x, line);
+  Operand placed = number;
+  placed.line = line;
+  return number_of(x.body(), x.type(), placed);
 }
 
 Value unary(const Op& op, const Operand& x, Attributes attributes) {

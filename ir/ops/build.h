@@ -17,6 +17,8 @@ Value value_of(std::string_view operation, const Operand& x);
 // Error "add: 0.5 is not a value of i32; the other side is i32[3]" if the number does not fit x's element
 // type.
 void check_fits(std::string_view operation, double number, const Value& x, Line line);
+// A number as a Value of that type, exactly if it is an integer of i64.
+Value number_of(Body& body, const Type& type, const Operand& number);
 // A number as a Value of x's type.
 Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line);
 Value unary(const Op& op, const Operand& x, Attributes attributes = {});

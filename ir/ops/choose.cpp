@@ -135,8 +135,7 @@ Value pick(Operand x, Operand index) {
   Value of = value_of("pick", x);
   if (!index.value && of.rank() > 0) {
     Shape rows(of.shape().begin(), of.shape().end() - 1);
-    index.value = index.whole ? full(of.body(), {i64, rows}, *index.whole, index.line)
-                              : full(of.body(), {i64, rows}, index.number, index.line);
+    index.value = number_of(of.body(), {i64, rows}, index);
   }
   return apply(pick_op, {of, value_of("pick", index)}, {}, x.line);
 }

@@ -87,20 +87,20 @@ void compare(Guarded<T>& got, const std::vector<T>& want) {
   }
 }
 
-// Blocks of 512 points, each a chain from zero, added in order; so many as 64 at a time, then these in order.
+// Blocks of points, each a chain from zero, added in order, a group of blocks at a time; then the groups in order.
 template <typename T>
-T sum_in_order(int64_t points, const std::function<T(int64_t, T)>& add) {
+T sum_in_order(int64_t points, SumOrder order, const std::function<T(int64_t, T)>& add) {
   auto range = [&](int64_t begin, int64_t end) {
     T chain = 0;
     for (int64_t p = begin; p < end; ++p) chain = add(p, chain);
     return chain;
   };
   auto blocks = [&](int64_t begin, int64_t end) {
-    T sum = range(begin, std::min(end, begin + 512));
-    for (int64_t p = begin + 512; p < end; p += 512) sum += range(p, std::min(end, p + 512));
+    T sum = range(begin, std::min(end, begin + order.block));
+    for (int64_t p = begin + order.block; p < end; p += order.block) sum += range(p, std::min(end, p + order.block));
     return sum;
   };
-  constexpr int64_t group = 512 * 64;
+  const int64_t group = order.block * order.group;
   T sum = blocks(0, std::min(points, group));
   for (int64_t p = group; p < points; p += group) sum += blocks(p, std::min(points, p + group));
   return sum;
@@ -108,14 +108,16 @@ T sum_in_order(int64_t points, const std::function<T(int64_t, T)>& add) {
 
 template <typename T>
 std::vector<T> reference(int64_t m, int64_t n, int64_t k, const std::function<T(int64_t, int64_t)>& a,
-                         const std::function<T(int64_t, int64_t)>& b) {
+                         const std::function<T(int64_t, int64_t)>& b, SumOrder order = {}) {
   std::vector<T> y;
   for (int64_t r = 0; r < m; ++r)
-    for (int64_t c = 0; c < n; ++c) {
-      y.push_back(sum_in_order<T>(k, [&](int64_t p, T sum) { return std::fma(a(r, p), b(p, c), sum); }));
-    }
+    for (int64_t c = 0; c < n; ++c)
+      y.push_back(sum_in_order<T>(k, order, [&](int64_t p, T sum) { return std::fma(a(r, p), b(p, c), sum); }));
   return y;
 }
+
+// The usual order, in which these short sums are one block, and such that cut them.
+const SumOrder orders[] = {{}, {.block = 7, .group = 3}, {.block = 16, .group = 2}};
 
 struct Cut {
   Tile tile;
@@ -152,6 +154,7 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
                     cut.b_transposed);
   s.kernel().tile = cut.tile;
   s.kernel().threads = cut.threads;
+  s.contraction().order = orders[(m + n + k + cut.tile.rows + cut.threads) % 3];
   s.list.size = "n";
   s.list.maximum = 70;
   std::vector<NativeCode> keep;
@@ -175,7 +178,8 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
                    },
                    [&](int64_t z, int64_t x) {
                      return b[static_cast<size_t>(cut.b_transposed ? x * r + z : z * q + x)];
-                   }));
+                   },
+                   s.contraction().order));
   }
 }
 
@@ -268,6 +272,7 @@ TEST_CASE("operands are expressions, k has several axes, and rows of the batch s
   for (const Tile& tile : tiles)
     for (int threads : {1, 2}) {
       Setup s(f32, {1, m}, {2, n}, {{3, p}, {4, q}});
+      s.contraction().order = orders[(tile.rows + threads) % 3];
       s.list.buffers[0].type = {u8, {batch, m, p, q}};
       s.list.buffers[1].type = {f32, {p, q, n}};
       s.list.buffers[2].type = {f32, {batch, m, n}};
@@ -293,7 +298,8 @@ TEST_CASE("operands are expressions, k has several axes, and rows of the batch s
             [&](int64_t x, int64_t z) {
               return static_cast<float>(a[static_cast<size_t>((r * m + x) * p * q + z)]) / 256;
             },
-            [&](int64_t z, int64_t x) { return z % q < x ? b[static_cast<size_t>(z * n + x)] : 0.5f; });
+            [&](int64_t z, int64_t x) { return z % q < x ? b[static_cast<size_t>(z * n + x)] : 0.5f; },
+            s.contraction().order);
         want.insert(want.end(), part.begin(), part.end());
       }
       compare(y, want);
