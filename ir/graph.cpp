@@ -76,6 +76,11 @@ Origin current_origin(const Body& body, Line line) {
 
 }  // namespace
 
+Line line_of(const Body& body, Line line) {
+  const Origin origin = current_origin(body, line);
+  return origin.lines.empty() ? line : origin.lines.back();
+}
+
 uint64_t Literal::hash() const {
   return hash_bytes(mix(static_cast<uint64_t>(type.dtype), hash_of(type.shape)), *bytes);
 }
@@ -195,8 +200,8 @@ Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes a
   return {&body, id};
 }
 
-Scope::Scope(Body& body, std::string_view name, Line at) : body_(body) {
-  check_name("scope", name, at);
+Scope::Scope(Body& body, std::string_view name, Line at, Line opened) : body_(body) {
+  check_name("scope", name, line_of(body, at.known() ? at : opened));
   Origin origin{at.known() ? std::vector<Line>{at} : std::vector<Line>{}, std::string(name), false};
   body.scopes.push_back({std::move(origin), false});
 }

@@ -229,6 +229,9 @@ void check_type(const Body& body, std::string_view what, const Type& type, Line 
 // Error if a name that the user gives has a zero byte.
 void check_name(std::string_view what, std::string_view name, Line line);
 
+// The line that a node added now with `line` carries: that of the outermost open scope that has one, else `line`.
+Line line_of(const Body& body, Line line);
+
 // Appends a node, or finds its equal. Runs the op's type rule, which throws Error with `line`.
 Value apply(const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});
 
@@ -236,11 +239,13 @@ Value apply(const Op& op, std::vector<Value> operands, Attributes attributes = {
 Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes attributes = {}, Line line = {});
 
 // While it lives, nodes added to the graph are named under `name`, and if `at` is given they carry that line (the
-// outermost such line wins, so that a layer's nodes carry the line of the user who called the layer).
+// outermost such line wins, so that a layer's nodes carry the line of the user who called the layer). Error if the name
+// has a zero byte, at the line `at`, or else where the scope is opened.
 class Scope {
  public:
-  Scope(Body& body, std::string_view name, Line at = {});
-  Scope(Graph& graph, std::string_view name, Line at = {}) : Scope(graph.body(), name, at) {}
+  Scope(Body& body, std::string_view name, Line at = {}, Line opened = std::source_location::current());
+  Scope(Graph& graph, std::string_view name, Line at = {}, Line opened = std::source_location::current())
+      : Scope(graph.body(), name, at, opened) {}
   // Nodes carry `origin` as it is: for passes, which replace a node by others.
   Scope(Body& body, const Origin& origin);
   ~Scope();

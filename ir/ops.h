@@ -23,9 +23,9 @@ enum class Kink : uint8_t { left, right };  // which one-sided derivative a non-
 TENON_OP(input_op, Value input(Body& body, std::string_view name, const Type& type, Line line))
 TENON_OP(parameter_op, Value parameter(Body& body, std::string_view name, const Type& type, Line line))
 TENON_OP(state_op, Value state(Body& body, std::string_view name, const Type& type, Line line))
-TENON_OP(constant_op, Value constant(Body& body, Literal literal, Line line = {}))
-TENON_OP(iota_op, Value iota(Body& body, Shape shape, int64_t axis, Line line = {}))   // i64: the index along axis
-TENON_OP(size_op, Value size_of(Body& body, Extent extent, Line line = {}))            // i64[]: the extent at run time
+TENON_OP(constant_op, Value constant(Body& body, Literal literal, Line line = std::source_location::current()))
+TENON_OP(iota_op, Value iota(Body& body, Shape shape, int64_t axis, Line line = std::source_location::current()))  // i64: the index along axis
+TENON_OP(size_op, Value size_of(Body& body, Extent extent, Line line = std::source_location::current()))           // i64[]: the extent at run time
 
 // ---- arithmetic: elementwise, operands and result of one type ----
 TENON_OP(add_op, Value operator+(Operand a, Operand b))
@@ -124,21 +124,21 @@ TENON_OP(bernoulli_op, Value bernoulli(Graph& graph, Operand p, Shape shape, std
 #undef TENON_OPS_DECLARE
 
 // ---- builders made of the above ----
-Value constant(Body& body, DType dtype, double value, Line line = {});            // a scalar
-Value full(Body& body, const Type& type, double value, Line line = {});           // a scalar, broadcast
-Value full(Body& body, const Type& type, Value value, Line line = {});            // a scalar of the type's elements
-Value whole_constant(Body& body, DType dtype, int64_t value, Line line = {});     // exact also beyond 2^53
+Value constant(Body& body, DType dtype, double value, Line line = std::source_location::current());         // a scalar
+Value full(Body& body, const Type& type, double value, Line line = std::source_location::current());        // a scalar, broadcast
+Value full(Body& body, const Type& type, Value value, Line line = std::source_location::current());         // a scalar of the type's elements
+Value whole_constant(Body& body, DType dtype, int64_t value, Line line = std::source_location::current());  // exact also beyond 2^53
 template <std::integral T>
-Value constant(Body& body, DType dtype, T value, Line line = {}) {
+Value constant(Body& body, DType dtype, T value, Line line = std::source_location::current()) {
   return whole_constant(body, dtype, static_cast<int64_t>(value), line);
 }
 template <std::integral T>
-Value full(Body& body, const Type& type, T value, Line line = {}) {
+Value full(Body& body, const Type& type, T value, Line line = std::source_location::current()) {
   return full(body, type, whole_constant(body, type.dtype, static_cast<int64_t>(value), line), line);
 }
-Value full_like(Value x, double value);
-Value zeros_like(Value x);
-Value ones_like(Value x);
+Value full_like(Value x, double value, Line line = std::source_location::current());
+Value zeros_like(Value x, Line line = std::source_location::current());
+Value ones_like(Value x, Line line = std::source_location::current());
 // x stretched to the shape as NumPy does it; x itself if it has that shape.
 Value broadcast_to(Operand x, const Shape& shape);
 // a, b made to have one type: numbers take the other's element type, shapes are broadcast. Error names `operation`.

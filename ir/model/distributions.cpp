@@ -30,7 +30,7 @@ Value log_of_scale(std::string_view distribution, Value location, double scale, 
   require_row(distribution, "location", location, line);
   if (!(scale > 0 && std::isfinite(scale)))
     fail(line, "{}: the scale is {}; it must be above 0{}", distribution, scale, scale > 0 ? " and finite" : "");
-  return full_like(location, std::log(scale));
+  return full_like(location, std::log(scale), line);
 }
 
 Value row_sum(Value x) { return sum(x, {-1}); }

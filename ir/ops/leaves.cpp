@@ -96,7 +96,7 @@ Value size_of(Body& body, Extent extent, Line line) {
 }
 
 Value constant(Body& body, DType dtype, double value, Line line) {
-  return constant(body, Literal::of({dtype, {}}, std::span(&value, 1), line), line);
+  return constant(body, Literal::of({dtype, {}}, std::span(&value, 1), line_of(body, line)), line);
 }
 Value whole_constant(Body& body, DType dtype, int64_t value, Line line) {
   if (dtype == i64) return constant(body, Literal::of(value), line);
@@ -106,11 +106,11 @@ Value full(Body& body, const Type& type, double value, Line line) {
   return full(body, type, constant(body, type.dtype, value, line), line);
 }
 Value full(Body& body, const Type& type, Value value, Line line) {
-  check_type(body, "full", type, line);
+  check_type(body, "full", type, line_of(body, line));
   return broadcast_to(Operand(value, line), type.shape);
 }
-Value full_like(Value x, double value) { return full(x.body(), x.type(), value); }
-Value zeros_like(Value x) { return full_like(x, 0); }
-Value ones_like(Value x) { return full_like(x, 1); }
+Value full_like(Value x, double value, Line line) { return full(x.body(), x.type(), value, line); }
+Value zeros_like(Value x, Line line) { return full_like(x, 0, line); }
+Value ones_like(Value x, Line line) { return full_like(x, 1, line); }
 
 }  // namespace tenon
