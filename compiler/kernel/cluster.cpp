@@ -86,16 +86,39 @@ class Clusters {
 
   // Row kernels with the same rows that read one value read it together: softmax and argmax of the same logits.
   void merge_siblings() {
-    for (size_t a = 0; a < members_.size(); ++a)
-      for (size_t b = a + 1; b < members_.size(); ++b) {
-        if (size_of_all(members_[a]) + size_of_all(members_[b]) > largest_kernel) continue;
-        std::optional<int64_t> rows = sibling_rows(a);
-        if (!rows || rows != sibling_rows(b) || !share_a_value(a, b)) continue;
+    std::vector<std::vector<size_t>> readers(items_.list.size());
+    for (size_t i = 0; i < items_.list.size(); ++i)
+      for (size_t need : items_.list[i].needs)
+        if (!items_.list[need].check) readers[need].push_back(i);
+    std::vector<std::optional<int64_t>> rows;
+    for (size_t a = 0; a < members_.size(); ++a) rows.push_back(sibling_rows(a));
+    for (size_t a = 0; a < members_.size(); ++a) {
+      if (!rows[a]) continue;
+      std::set<size_t> siblings = siblings_after(a, readers);
+      while (!siblings.empty()) {
+        const size_t b = siblings.extract(siblings.begin()).value();
+        if (rows[a] != rows[b] || size_of_all(members_[a]) + size_of_all(members_[b]) > largest_kernel) continue;
         std::vector<size_t> both;
         std::merge(members_[a].begin(), members_[a].end(), members_[b].begin(), members_[b].end(),
                    std::back_inserter(both));
-        if (common_rows(items_, both, maximum_) == rows) try_merge(a, b);
+        if (common_rows(items_, both, maximum_) != rows[a] || !try_merge(a, b)) continue;
+        siblings = siblings_after(a, readers);
+        siblings.erase(siblings.begin(), siblings.upper_bound(b));
+        rows[a] = sibling_rows(a);
+        rows[b].reset();
+        if (!rows[a]) break;
       }
+    }
+  }
+
+  // The clusters after `cluster` that read a value which it reads.
+  std::set<size_t> siblings_after(size_t cluster, const std::vector<std::vector<size_t>>& readers) const {
+    std::set<size_t> siblings;
+    for (size_t i : members_[cluster])
+      for (size_t need : items_.list[i].needs)
+        for (size_t reader : readers[need])
+          if (cluster_[reader] > cluster) siblings.insert(cluster_[reader]);
+    return siblings;
   }
 
   std::optional<int64_t> sibling_rows(size_t cluster) const {
@@ -110,26 +133,19 @@ class Clusters {
     return rows > 0 ? rows : std::nullopt;
   }
 
-  bool share_a_value(size_t a, size_t b) const {
-    std::set<size_t> read;
-    for (size_t i : members_[a]) read.insert(items_.list[i].needs.begin(), items_.list[i].needs.end());
-    for (size_t i : members_[b])
-      for (size_t need : items_.list[i].needs)
-        if (read.contains(need) && !items_.list[need].check) return true;
-    return false;
-  }
-
   bool has_contraction(size_t cluster) const {
     return std::any_of(members_[cluster].begin(), members_[cluster].end(),
                        [&](size_t i) { return items_.list[i].contraction; });
   }
 
-  void try_merge(size_t into, size_t from) {
-    if (into == from) return;
+  bool try_merge(size_t into, size_t from) {
+    if (into == from) return false;
     std::vector<size_t> both;
     std::merge(members_[into].begin(), members_[into].end(), members_[from].begin(), members_[from].end(),
                std::back_inserter(both));
-    if (fits(both) && !path_through_others(into, from)) merge(into, from);
+    if (!fits(both) || path_through_others(into, from)) return false;
+    merge(into, from);
+    return true;
   }
 
   void merge(size_t into, size_t from) {

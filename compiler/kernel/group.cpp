@@ -30,6 +30,7 @@ class Writer {
     kernel_of_.resize(items_.list.size());
     for (size_t k = 0; k < order.kernels.size(); ++k)
       for (size_t i : order.kernels[k]) kernel_of_[i] = k;
+    find_read_elsewhere();
     find_inputs();
     for (size_t k = 0; k < order.kernels.size(); ++k) {
       members_ = order.kernels[k];
@@ -119,7 +120,8 @@ class Writer {
   }
   std::string unique(const std::string& name) {
     std::string result = name;
-    for (int count = 2; !names_.insert(result).second; ++count) result = fmt::format("{}.{}", name, count);
+    for (int& count = last_count_.try_emplace(name, 1).first->second; !names_.insert(result).second;)
+      result = fmt::format("{}.{}", name, ++count);
     return result;
   }
 
@@ -165,15 +167,14 @@ class Writer {
     return buffers_[item.node] = buffer;
   }
 
-  bool read_elsewhere(size_t item) const {
-    for (size_t i = 0; i < items_.list.size(); ++i) {
-      const std::vector<size_t>& needs = items_.list[i].needs;
-      if (kernel_of_[i] != kernel_of_[item] && std::binary_search(needs.begin(), needs.end(), item)) return true;
-    }
-    return false;
+  void find_read_elsewhere() {
+    read_elsewhere_.resize(items_.list.size());
+    for (size_t i = 0; i < items_.list.size(); ++i)
+      for (size_t need : items_.list[i].needs)
+        if (kernel_of_[i] != kernel_of_[need]) read_elsewhere_[need] = true;
   }
 
-  bool private_to_kernel(size_t item) const { return items_.list[item].stores.empty() && !read_elsewhere(item); }
+  bool private_to_kernel(size_t item) const { return items_.list[item].stores.empty() && !read_elsewhere_[item]; }
 
   // x with loads that name buffers, and with the item's variables renamed.
   Scalar located(const Scalar& x, const std::vector<int64_t>& variables, const Place& place) {
@@ -354,10 +355,12 @@ class Writer {
   int64_t maximum_;
   KernelList list_;
   std::vector<size_t> kernel_of_;   // by item
+  std::vector<bool> read_elsewhere_;  // by item: whether another kernel needs it
   std::vector<size_t> members_;     // of the kernel being written, in statement order
   std::map<NodeId, BufferId> buffers_;
   std::vector<NodeId> inputs_;  // by slot
   std::set<std::string> names_;  // of buffers
+  std::map<std::string, int> last_count_;  // by name: the last that `unique` tried
 };
 
 }  // namespace

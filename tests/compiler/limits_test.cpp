@@ -71,6 +71,16 @@ TEST_CASE("a chain of 1,000 links of three operations, and its gradient, compile
   });
 }
 
+TEST_CASE("a chain of 2,000 sums, a kernel each, compiles on a small stack") {
+  on_small_stack([] {
+    Graph g;
+    Value y = g.input("x", f32, {4});
+    for (int i = 0; i < 2000; ++i) y = y * 0.5 + sum(y) * 0.125;
+    g.entry("f", {{"y", y}});
+    CHECK(run(g, {{"x", four}}) == std::vector<float>(4, 0.125f));
+  });
+}
+
 TEST_CASE("a concat of 20,000 operands compiles on a small stack") {
   on_small_stack([] {
     Graph g;
