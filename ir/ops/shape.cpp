@@ -19,6 +19,12 @@ Definition view(const Application& a, std::vector<Scalar> indices) {
   return elementwise(a, Scalar::read(0, a.operand(0).dtype, std::move(indices)));
 }
 
+// What an i64 is padded with, if it was given as an integer; null otherwise.
+const int64_t* exact_value(const Application& a) {
+  const Attribute* value = a.attributes.find("value");
+  return value && a.operand(0).dtype == i64 ? std::get_if<int64_t>(value) : nullptr;
+}
+
 void need_constant(const Application& a, const Type& type, int64_t axis) {
   Extent extent = type.shape[static_cast<size_t>(axis)];
   if (extent.symbolic()) a.fail("axis {} of {} is the run-time size {}", axis, type.str(), extent.str());
@@ -273,7 +279,7 @@ constinit const Op pad_op = {
     .type =
         [](const Application& a) {
           Type result = a.operand(0);
-          attribute<double>(a, "value");
+          if (!exact_value(a)) attribute<double>(a, "value");
           Axes low = list_attribute(a, "low"), high = list_attribute(a, "high");
           if (low.size() != result.shape.size() || high.size() != result.shape.size())
             a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(),
@@ -313,7 +319,9 @@ constinit const Op pad_op = {
             indices[i] = at - Scalar::integer(low[i]);
           }
           if (!guard) return view(a, std::move(indices));
-          Scalar value = Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
+          const int64_t* exact = exact_value(a);
+          Scalar value = exact ? Scalar::integer(*exact)
+                               : Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
           return elementwise(a, Scalar::read_if(guard, 0, a.result.dtype, std::move(indices), value));
         },
 };

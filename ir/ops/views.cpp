@@ -90,14 +90,18 @@ Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
   return apply(concat_op, std::move(parts), attributes({{"axis", axis}}), at);
 }
 
-Value pad(Operand x, Axes low, Axes high, double value) {
+Value pad(Operand x, Axes low, Axes high, Operand value) {
   Value of = value_of("pad", x);
-  check_fits("pad", value, of, x.line);
+  if (value.value) fail(x.line, "pad: the value around {} is a number, not {}", of.type().str(), value.value.type().str());
+  const bool exact = value.whole && of.dtype() == i64;
+  if (!exact) check_fits("pad", value.number, of, x.line);
   auto none = [](const Axes& axes) {
     return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; });
   };
   if (low.size() == of.shape().size() && high.size() == low.size() && none(low) && none(high)) return of;
-  return unary(pad_op, x, attributes({{"low", list(low)}, {"high", list(high)}, {"value", value}}));
+  Attributes given = attributes({{"low", list(low)}, {"high", list(high)}, {"value", value.number}});
+  if (exact) given.entries.back().second = *value.whole;
+  return unary(pad_op, x, std::move(given));
 }
 
 Value reverse(Operand x, Axes axes) {

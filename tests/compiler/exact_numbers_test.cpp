@@ -35,6 +35,7 @@ TEST_CASE("an i64 literal is exact next to a value, in constants, choices and bo
   CHECK(of([](Graph&, Value x) { return x * 3 + (odd - 1); }) == Numbers{odd - 1, odd + 2, -2 * odd - 1});
   CHECK(of([](Graph&, Value x) { return select(equal(x, -odd), odd + 2, x); }) == Numbers{0, 1, odd + 2});
   CHECK(of([](Graph&, Value x) { return clip(x, -(odd - 2), odd); }) == Numbers{0, 1, -(odd - 2)});
+  CHECK(of([](Graph&, Value x) { return slice(pad(x, {1}, {1}, odd), 0, 0, 5, 2); }) == Numbers{odd, 1, odd});
   CHECK(of([](Graph&, Value x) { return max(x, odd); }) == Numbers{odd, odd, odd});
   CHECK(of([](Graph& g, Value x) { return x + full(g.body(), {i64, {3}}, odd); }) == Numbers{odd, odd + 1, 0});
   CHECK(of([](Graph& g, Value x) { return x + constant(g.body(), i64, odd) - (odd - 1); }) == Numbers{1, 2, -odd + 1});
