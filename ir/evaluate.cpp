@@ -121,7 +121,7 @@ ReferenceArray ReferenceArray::of(const Type& type, std::span<const std::byte> b
 }
 
 ReferenceArray ReferenceArray::of(const Type& type, std::span<const double> values) {
-  return of(Literal::of(type, values));
+  return of(Literal::of(type, values, Line{}));
 }
 
 Literal ReferenceArray::literal() const {

@@ -60,15 +60,23 @@ void merge(Origin& to, const Origin& from) {
   to.backward = to.backward && from.backward;
 }
 
+// The open scope whose lines nodes take: the innermost that stands for itself, else the outermost that has a line.
+const Origin* outer_origin(const Body& body) {
+  const Origin* outer = nullptr;
+  for (auto scope = body.scopes.rbegin(); scope != body.scopes.rend(); ++scope) {
+    if (!scope->origin.lines.empty() || scope->absolute) outer = &scope->origin;
+    if (scope->absolute) break;
+  }
+  return outer;
+}
+
 Origin current_origin(const Body& body, Line line) {
   Origin origin;
-  if (line.known()) origin.lines = {line};
-  for (auto scope = body.scopes.rbegin(); scope != body.scopes.rend(); ++scope) {
-    if (!scope->origin.lines.empty() || scope->absolute) origin.lines = scope->origin.lines;
-    if (scope->absolute) {
-      origin.backward = scope->origin.backward;
-      break;
-    }
+  if (const Origin* outer = outer_origin(body)) {
+    origin.lines = outer->lines;
+    origin.backward = outer->backward;
+  } else if (line.known()) {
+    origin.lines = {line};
   }
   origin.scope = body.scope();
   return origin;
@@ -77,8 +85,8 @@ Origin current_origin(const Body& body, Line line) {
 }  // namespace
 
 Line line_of(const Body& body, Line line) {
-  const Origin origin = current_origin(body, line);
-  return origin.lines.empty() ? line : origin.lines.back();
+  const Origin* outer = outer_origin(body);
+  return outer && !outer->lines.empty() ? outer->lines.back() : line;
 }
 
 uint64_t Literal::hash() const {

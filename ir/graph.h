@@ -29,7 +29,7 @@ struct Literal {
   std::shared_ptr<const std::vector<std::byte>> bytes;
 
   // Converted; Error unless there is one value for each element and it fits.
-  static Literal of(Type type, std::span<const double> values, Line line = {});
+  static Literal of(Type type, std::span<const double> values, Line line = std::source_location::current());
   static Literal of(int64_t value);  // an i64
   double at(int64_t element) const;                              // i64 beyond 2^53: use integer_at
   int64_t integer_at(int64_t element) const;
@@ -229,7 +229,7 @@ void check_type(const Body& body, std::string_view what, const Type& type, Line 
 // Error if a name that the user gives has a zero byte.
 void check_name(std::string_view what, std::string_view name, Line line);
 
-// The line that a node added now with `line` carries: that of the outermost open scope that has one, else `line`.
+// The line that a node added now with `line` carries: that of the open scopes (see Scope), else `line`.
 Line line_of(const Body& body, Line line);
 
 // Appends a node, or finds its equal. Runs the op's type rule, which throws Error with `line`.

@@ -104,9 +104,6 @@ class Clusters {
         if (common_rows(items_, both, maximum_) != rows[a] || !try_merge(a, b)) continue;
         siblings = siblings_after(a, readers);
         siblings.erase(siblings.begin(), siblings.upper_bound(b));
-        rows[a] = sibling_rows(a);
-        rows[b].reset();
-        if (!rows[a]) break;
       }
     }
   }

@@ -27,10 +27,7 @@ class Writer {
     for (const auto& [slot, reason] : order.copied)
       list_.notes.push_back(fmt::format("{}: updated by a copy: {}", list_.states[static_cast<size_t>(slot)].name, reason));
     list_.receipts = update_receipts(body_, entry, items_, order);
-    kernel_of_.resize(items_.list.size());
-    for (size_t k = 0; k < order.kernels.size(); ++k)
-      for (size_t i : order.kernels[k]) kernel_of_[i] = k;
-    find_read_elsewhere();
+    find_read_elsewhere(order);
     find_inputs();
     for (size_t k = 0; k < order.kernels.size(); ++k) {
       members_ = order.kernels[k];
@@ -119,9 +116,10 @@ class Writer {
     return static_cast<BufferId>(list_.buffers.size()) - 1;
   }
   std::string unique(const std::string& name) {
+    const auto [taken, first] = names_.try_emplace(name, 1);
     std::string result = name;
-    for (int& count = last_count_.try_emplace(name, 1).first->second; !names_.insert(result).second;)
-      result = fmt::format("{}.{}", name, ++count);
+    for (bool fresh = first; !fresh; fresh = names_.try_emplace(result, 1).second)
+      result = fmt::format("{}.{}", name, ++taken->second);
     return result;
   }
 
@@ -167,11 +165,14 @@ class Writer {
     return buffers_[item.node] = buffer;
   }
 
-  void find_read_elsewhere() {
+  void find_read_elsewhere(const Schedule& order) {
+    std::vector<size_t> kernel_of(items_.list.size());
+    for (size_t k = 0; k < order.kernels.size(); ++k)
+      for (size_t i : order.kernels[k]) kernel_of[i] = k;
     read_elsewhere_.resize(items_.list.size());
     for (size_t i = 0; i < items_.list.size(); ++i)
       for (size_t need : items_.list[i].needs)
-        if (kernel_of_[i] != kernel_of_[need]) read_elsewhere_[need] = true;
+        if (kernel_of[i] != kernel_of[need]) read_elsewhere_[need] = true;
   }
 
   bool private_to_kernel(size_t item) const { return items_.list[item].stores.empty() && !read_elsewhere_[item]; }
@@ -354,13 +355,11 @@ class Writer {
   Items items_;
   int64_t maximum_;
   KernelList list_;
-  std::vector<size_t> kernel_of_;   // by item
   std::vector<bool> read_elsewhere_;  // by item: whether another kernel needs it
   std::vector<size_t> members_;     // of the kernel being written, in statement order
   std::map<NodeId, BufferId> buffers_;
   std::vector<NodeId> inputs_;  // by slot
-  std::set<std::string> names_;  // of buffers
-  std::map<std::string, int> last_count_;  // by name: the last that `unique` tried
+  std::map<std::string, int> names_;  // of buffers; the last number that was tried to tell it from others
 };
 
 }  // namespace

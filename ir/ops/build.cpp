@@ -9,30 +9,34 @@ Value value_of(std::string_view operation, const Operand& x) {
   return x.value;
 }
 
-void check_fits(std::string_view operation, double number, const Value& x, Line line) {
-  DType dtype = x.dtype();
-  bool fits = true;
+bool keeps_whole(const Operand& number, DType dtype) { return number.whole && dtype == i64; }
+
+bool fits(double number, DType dtype) {
+  if (!is_float(dtype) && number != std::trunc(number)) return false;
   switch (dtype) {
     case f64: break;
-    case f32: fits = !std::isfinite(number) || std::isfinite(static_cast<float>(number)); break;
-    case i64: fits = number >= -0x1p63 && number < 0x1p63; break;
-    case i32: fits = number >= -0x1p31 && number < 0x1p31; break;
-    case u8: fits = number >= 0 && number < 256; break;
-    case boolean: fits = number == 0 || number == 1; break;
+    case f32: return !std::isfinite(number) || std::isfinite(static_cast<float>(number));
+    case i64: return number >= -0x1p63 && number < 0x1p63;
+    case i32: return number >= -0x1p31 && number < 0x1p31;
+    case u8: return number >= 0 && number < 256;
+    case boolean: return number == 0 || number == 1;
   }
-  if (!is_float(dtype)) fits = fits && number == std::trunc(number);
-  if (!fits)
-    fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number, name(dtype),
+  return true;
+}
+
+void check_fits(std::string_view operation, const Operand& number, const Value& x, Line line) {
+  if (!keeps_whole(number, x.dtype()) && !fits(number.number, x.dtype()))
+    fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number.number, name(x.dtype()),
          x.type().str());
 }
 
 Value number_of(Body& body, const Type& type, const Operand& number) {
-  if (number.whole && type.dtype == i64) return full(body, type, *number.whole, number.line);
+  if (keeps_whole(number, type.dtype)) return full(body, type, *number.whole, number.line);
   return full(body, type, number.number, number.line);
 }
 
 Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line) {
-  if (!number.whole || x.dtype() != i64) check_fits(operation, number.number, x, line);
+  check_fits(operation, number, x, line);
   Operand placed = number;
   placed.line = line;
   return number_of(x.body(), x.type(), placed);

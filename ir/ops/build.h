@@ -14,10 +14,13 @@ namespace tenon {
 Line line_of(const Operand& a, const Operand& b);
 // The operand as a Value; Error "relu: needs a Value, not only numbers" for a number.
 Value value_of(std::string_view operation, const Operand& x);
+// Whether a number that becomes one of this type is the integer that the user wrote, not its double.
+bool keeps_whole(const Operand& number, DType dtype);
+bool fits(double number, DType dtype);  // whether it is a value of the type, for f32 after rounding
 // Error "add: 0.5 is not a value of i32; the other side is i32[3]" if the number does not fit x's element
 // type.
-void check_fits(std::string_view operation, double number, const Value& x, Line line);
-// A number as a Value of that type, exactly if it is an integer of i64.
+void check_fits(std::string_view operation, const Operand& number, const Value& x, Line line);
+// A number as a Value of that type.
 Value number_of(Body& body, const Type& type, const Operand& number);
 // A number as a Value of x's type.
 Value adopt(std::string_view operation, const Operand& number, const Value& x, Line line);

@@ -279,7 +279,9 @@ constinit const Op pad_op = {
     .type =
         [](const Application& a) {
           Type result = a.operand(0);
-          if (!exact_value(a)) attribute<double>(a, "value");
+          if (!exact_value(a))
+            if (double value = attribute<double>(a, "value"); !fits(value, result.dtype))
+              a.fail("{} is not a value of {}", value, name(result.dtype));
           Axes low = list_attribute(a, "low"), high = list_attribute(a, "high");
           if (low.size() != result.shape.size() || high.size() != result.shape.size())
             a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(),

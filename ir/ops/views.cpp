@@ -93,14 +93,13 @@ Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
 Value pad(Operand x, Axes low, Axes high, Operand value) {
   Value of = value_of("pad", x);
   if (value.value) fail(x.line, "pad: the value around {} is a number, not {}", of.type().str(), value.value.type().str());
-  const bool exact = value.whole && of.dtype() == i64;
-  if (!exact) check_fits("pad", value.number, of, x.line);
+  check_fits("pad", value, of, x.line);
   auto none = [](const Axes& axes) {
     return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; });
   };
   if (low.size() == of.shape().size() && high.size() == low.size() && none(low) && none(high)) return of;
   Attributes given = attributes({{"low", list(low)}, {"high", list(high)}, {"value", value.number}});
-  if (exact) given.entries.back().second = *value.whole;
+  if (keeps_whole(value, of.dtype())) given.entries.back().second = *value.whole;
   return unary(pad_op, x, std::move(given));
 }
 

@@ -4,6 +4,7 @@
 #include <tenon/tenon.h>
 
 #include "ir/evaluate.h"
+#include "tests/message.h"
 
 using namespace tenon;
 
@@ -52,4 +53,20 @@ TEST_CASE("comparisons with an i64 literal tell neighbours apart") {
   const auto less = results["less"].read<bool>(), same = results["equal"].read<bool>();
   CHECK(std::vector<bool>(less.begin(), less.end()) == std::vector<bool>{true, false, false});
   CHECK(std::vector<bool>(same.begin(), same.end()) == std::vector<bool>{false, true, false});
+}
+
+TEST_CASE("a number that a pad cannot hold is an Error, from the builder and from a text") {
+  Graph g;
+  Value x = g.input("x", i64, {3});
+  auto flaw = [](const std::function<void()>& action) {
+    const std::string text = test::message(action);
+    return text.substr(std::min(text.size(), text.find("pad: ")));
+  };
+  CHECK(flaw([&] { pad(x, {1}, {0}, 0.5); }) == "pad: 0.5 is not a value of i64; the other side is i64[3]");
+  CHECK(flaw([&] { pad(x, {1}, {0}, x); }) == "pad: the value around i64[3] is a number, not i64[3]");
+  g.entry("f", {{"y", pad(x, {1}, {0}, 7)}});
+  std::string text = print(g, {.origins = false});
+  text.replace(text.find("value=7"), 7, "value=1e+300");
+  CHECK(flaw([&] { parse(text); }) ==
+        "pad: 1e+300 is not a value of i64\n%1 = pad(%0) low=[1] high=[0] value=1e+300 : i64[4]\n     ^");
 }
