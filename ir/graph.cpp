@@ -130,6 +130,10 @@ const Node& Value::node() const {
   return body_->node(id_);
 }
 
+Operand::Operand(Value value, Line line) : value(value), line(line) {
+  if (!value) fail(line, "an operand is an empty Value; it must be a node of a graph, or a number");
+}
+
 Line Value::line() const {
   const auto& lines = node().origin.lines;
   return lines.empty() ? Line{} : lines.back();
@@ -373,6 +377,8 @@ void Graph::require_fused(Value loss, std::source_location at) {
 
 void Graph::allow_unreached(Value parameter, std::source_location at) {
   if (!parameter || &parameter.body() != body_.get()) fail(at, "allow_unreached: the parameter is not of this graph");
+  if (!body_->state(parameter.id()))
+    fail(at, "allow_unreached: {} is no parameter or state", parameter.op().name);
   body_->allow_unreached.push_back(parameter.id());
 }
 

@@ -103,13 +103,14 @@ class Value {
 };
 
 // An argument of a builder: a Value or a number, with the user's line. The number takes the type of the other operand.
+// Error: the Value is empty (it would be read as the number 0).
 struct Operand {
   Value value;
   double number = 0;
   std::optional<int64_t> whole = {};  // the number, exactly, if it was given as an integer
   Line line;
 
-  Operand(Value value, std::source_location at = std::source_location::current()) : value(value), line(at) {}
+  Operand(Value value, std::source_location at = std::source_location::current()) : Operand(value, Line(at)) {}
   template <typename T>
     requires std::is_arithmetic_v<T>
   Operand(T number, std::source_location at = std::source_location::current())
@@ -117,7 +118,7 @@ struct Operand {
     if constexpr (std::is_integral_v<T>)
       if (std::is_signed_v<T> || static_cast<uint64_t>(number) <= uint64_t{INT64_MAX}) whole = static_cast<int64_t>(number);
   }
-  Operand(Value value, Line line) : value(value), line(line) {}
+  Operand(Value value, Line line);
 };
 
 // A value that lives across steps. `initial` is its value in the entry `init`.

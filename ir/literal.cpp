@@ -1,5 +1,4 @@
 // The elements of a constant: from numbers to bytes, and back.
-#include <cmath>
 #include <cstring>
 
 #include "ir/graph.h"
@@ -12,23 +11,20 @@ Literal Literal::of(Type type, std::span<const double> values, Line line) {
   if (type.elements() != Extent(values.size()))
     fail(line, "constant: {} has {} elements, there are {} values", type.str(), type.elements().str(), values.size());
   auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * static_cast<size_t>(byte_size(type.dtype)));
-  auto put = [&]<typename T>(T, auto low, auto high) {
+  auto put = [&]<typename T>(T) {
     for (size_t i = 0; i < values.size(); ++i) {
-      if constexpr (std::is_integral_v<T>) {
-        if (!(values[i] >= low && values[i] < high) || values[i] != std::trunc(values[i]))
-          fail(line, "constant: {} is not a value of {}", values[i], name(type.dtype));
-      }
+      if (!fits(values[i], type.dtype)) fail(line, "constant: {} is not a value of {}", values[i], name(type.dtype));
       T value = static_cast<T>(values[i]);
       std::memcpy(bytes->data() + i * sizeof(T), &value, sizeof(T));
     }
   };
   switch (type.dtype) {
-    case f64: put(double{}, 0, 0); break;
-    case f32: put(float{}, 0, 0); break;
-    case i64: put(int64_t{}, -0x1p63, 0x1p63); break;
-    case i32: put(int32_t{}, -0x1p31, 0x1p31); break;
-    case u8: put(uint8_t{}, 0.0, 256.0); break;
-    case boolean: put(uint8_t{}, 0.0, 2.0); break;
+    case f64: put(double{}); break;
+    case f32: put(float{}); break;
+    case i64: put(int64_t{}); break;
+    case i32: put(int32_t{}); break;
+    case u8: put(uint8_t{}); break;
+    case boolean: put(uint8_t{}); break;
   }
   return {std::move(type), std::move(bytes)};
 }

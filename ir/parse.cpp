@@ -153,9 +153,9 @@ Graph Reader::read() {
       entry();
       continue;
     } else if (accept_word("require_fused")) {
-      graph_.require_fused(value());
+      graph_.body().require_fused.push_back(value().id());
     } else if (accept_word("allow_unreached")) {
-      graph_.allow_unreached(value());
+      graph_.body().allow_unreached.push_back(value().id());  // verify() looks at it
     } else if (accept_word("support")) {
       const Value input = value();
       expect("=");

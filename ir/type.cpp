@@ -39,6 +39,19 @@ bool parse_dtype(std::string_view text, DType& dtype) {
   return false;
 }
 
+bool fits(double number, DType dtype) {
+  if (!is_float(dtype) && number != std::trunc(number)) return false;
+  switch (dtype) {
+    case f64: break;
+    case f32: return !std::isfinite(number) || std::isfinite(static_cast<float>(number));
+    case i64: return number >= -0x1p63 && number < 0x1p63;
+    case i32: return number >= -0x1p31 && number < 0x1p31;
+    case u8: return number >= 0 && number < 256;
+    case boolean: return number == 0 || number == 1;
+  }
+  return true;
+}
+
 namespace {
 constexpr std::string_view supports[] = {"unit_interval", "positive", "count"};
 }  // namespace

@@ -20,6 +20,7 @@ inline constexpr DType f64 = DType::f64, f32 = DType::f32, i64 = DType::i64, i32
 std::string_view name(DType dtype);                     // "f32"; boolean is "bool"
 bool parse_dtype(std::string_view text, DType& dtype);  // false if no type has that name
 int64_t byte_size(DType dtype);
+bool fits(double number, DType dtype);                  // whether it is a value of the type, for f32 after rounding
 
 // Where the numbers of a target may lie.
 enum class Support : uint8_t { unit_interval, positive, count };  // [0, 1]; above 0; 0, 1, 2, ...

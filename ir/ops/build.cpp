@@ -11,19 +11,6 @@ Value value_of(std::string_view operation, const Operand& x) {
 
 bool keeps_whole(const Operand& number, DType dtype) { return number.whole && dtype == i64; }
 
-bool fits(double number, DType dtype) {
-  if (!is_float(dtype) && number != std::trunc(number)) return false;
-  switch (dtype) {
-    case f64: break;
-    case f32: return !std::isfinite(number) || std::isfinite(static_cast<float>(number));
-    case i64: return number >= -0x1p63 && number < 0x1p63;
-    case i32: return number >= -0x1p31 && number < 0x1p31;
-    case u8: return number >= 0 && number < 256;
-    case boolean: return number == 0 || number == 1;
-  }
-  return true;
-}
-
 void check_fits(std::string_view operation, const Operand& number, const Value& x, Line line) {
   if (!keeps_whole(number, x.dtype()) && !fits(number.number, x.dtype()))
     fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number.number, name(x.dtype()),

@@ -16,7 +16,6 @@ Line line_of(const Operand& a, const Operand& b);
 Value value_of(std::string_view operation, const Operand& x);
 // Whether a number that becomes one of this type is the integer that the user wrote, not its double.
 bool keeps_whole(const Operand& number, DType dtype);
-bool fits(double number, DType dtype);  // whether it is a value of the type, for f32 after rounding
 // Error "add: 0.5 is not a value of i32; the other side is i32[3]" if the number does not fit x's element
 // type.
 void check_fits(std::string_view operation, const Operand& number, const Value& x, Line line);

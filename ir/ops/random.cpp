@@ -121,6 +121,8 @@ Value normal(Graph& graph, DType dtype, Shape shape, std::source_location at) {
 Value bernoulli(Graph& graph, Operand p, Shape shape, std::source_location at) {
   Body& body = graph.body();
   check_type(body, "bernoulli", {boolean, shape}, at);
+  if (!p.value && !(p.number >= 0 && p.number <= 1))
+    fail(at, "bernoulli: the probability is {}; it must be in [0, 1]", p.number);
   Value probability = p.value ? broadcast_to(p, shape) : full(body, {f32, shape}, p.number, at);
   return apply(bernoulli_op, {probability, graph.seed(), graph.step()},
                attributes({{"stream", body.next_stream()}}), at);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "ir/evaluate.h"
+#include "ir/model/optimizers.h"
 
 using namespace tenon;
 
@@ -267,5 +268,46 @@ TEST_CASE("an empty Value, or one of another graph, is an error and never read")
     const std::string below = "ops_test.cpp:" + std::to_string(__LINE__ + 2);
     CHECK_THROWS_WITH_AS(g.require_fused(value), (here + ": require_fused: the loss is not of this graph").c_str(), Error);
     CHECK_THROWS_WITH_AS(g.allow_unreached(value), (below + ": allow_unreached: the parameter is not of this graph").c_str(), Error);
+  }
+  const std::string here = "ops_test.cpp:" + std::to_string(__LINE__ + 1);
+  CHECK_THROWS_WITH_AS(other.allow_unreached(x), (here + ": allow_unreached: input is no parameter or state").c_str(), Error);
+}
+
+TEST_CASE("an empty Value is not the number 0, in whatever takes either") {
+  Graph g;
+  Value x = g.input("x", f32, {2}), none;
+#define REFUSED(call)                                                                                            \
+  CHECK_THROWS_WITH_AS(call,                                                                                     \
+                       ("ops_test.cpp:" + std::to_string(__LINE__) +                                             \
+                        ": an operand is an empty Value; it must be a node of a graph, or a number")             \
+                           .c_str(),                                                                             \
+                       Error)
+  REFUSED(x + none);
+  REFUSED(none * x);
+  REFUSED(max(x, none));
+  REFUSED(pow(x, none));
+  REFUSED(clip(x, none, 1));
+  REFUSED(select(x < 0, none, x));
+  REFUSED(pick(x, none));
+  REFUSED(tanh(none));
+  REFUSED(bernoulli(g, none, {2}));
+  REFUSED(sgd(none));
+  REFUSED(adamw(0.1, none));
+#undef REFUSED
+}
+
+TEST_CASE("a number that a type does not hold is refused, as a constant and as a probability") {
+  Graph g;
+  auto refused = [](DType dtype, double value) {
+    return message([&] { Literal::of({dtype, {1}}, std::vector{value}); });
+  };
+  CHECK(refused(f32, 1e300) == "constant: 1e+300 is not a value of f32");
+  CHECK(refused(u8, -1) == "constant: -1 is not a value of u8");
+  CHECK(refused(boolean, 2) == "constant: 2 is not a value of bool");
+  CHECK(std::isinf(Literal::of({f32, {1}}, std::vector<double>{HUGE_VAL}).at(0)));
+  for (double p : {-0.5, 2.0}) {
+    const std::string here = "ops_test.cpp:" + std::to_string(__LINE__ + 1);
+    CHECK_THROWS_WITH_AS(bernoulli(g, p, {2}),
+                         fmt::format("{}: bernoulli: the probability is {}; it must be in [0, 1]", here, p).c_str(), Error);
   }
 }
