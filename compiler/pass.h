@@ -1,8 +1,9 @@
 #pragma once
-// Runs the list of passes: times, verifies, dumps and skips them, all generically. The only reader of the environment:
-//   TENON_DEBUG=1 passes with node counts and milliseconds, 2 + graph after each pass that changed it, 3 + kernels and
-//   buffers, 4 + loops and LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir · TENON_SKIP=simplify,fold
-//   · TENON_CACHE=dir keeps compiled code
+// The pipeline as data, and what runs it: every row of every level is timed, verified, dumped, counted and skipped in one
+// way. pass.cpp is the only reader of the environment:
+//   TENON_DEBUG=1 passes with counts and milliseconds, 2 + the graph after each pass that changed it, 3 + the kernels,
+//   4 + the loops and LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir, .kernels, .loops, .ll, .s
+//   · TENON_SKIP=simplify,fold · TENON_CACHE=dir keeps compiled code
 #include <chrono>
 #include <functional>
 #include <span>
@@ -10,22 +11,44 @@
 #include <string_view>
 #include <vector>
 
-#include "compiler/kernel/kernel.h"
+#include "compiler/kernel/calls.h"
+#include "compiler/loop/loop.h"
+#include "compiler/native/jit.h"
 #include "ir/graph.h"
 
 namespace tenon {
 
-// One row of the pipeline. `needs` and `gives` say what is true of the graph before and after.
-struct GraphPass {
+// What a pass reads and what it makes; each is a language of its own.
+enum class Level : uint8_t { graph, kernels, loops, machine };
+
+// All that a compilation has made so far. A pass goes from a level to the same or the next one.
+struct Compilation {
+  Target target;
+  NativeOptions native = {};
+  Graph graph = {};
+  std::vector<KernelList> entries = {};        // the kernels of each
+  Calls calls = {};                            // the different kernels among them, and who calls which
+  std::vector<loop::Function> functions = {};  // of each different kernel
+  MachineCode code = {};                       // of all of them
+  std::string cache = {};                      // folder; empty: none
+  bool reused = false;                         // the code was found there: nothing has to be lowered
+};
+
+// The text of what stands at that level: of all entries, one after the other.
+std::string text(const Compilation& c, Level level);
+
+// One row of the pipeline. `needs` and `gives` say what is true before and after.
+struct Pass {
   std::string_view name;
-  Graph (*run)(const Graph&);
+  Level level;  // of what it gives
+  void (*run)(Compilation& c);
   bool optional;  // TENON_SKIP may leave it out and the program still means the same
   std::string_view needs;
   std::string_view gives;
 };
 
-// The graph passes in order, from the user's graph to one that holds only compute definitions.
-std::span<const GraphPass> graph_passes();
+// From the user's graph to machine code.
+std::span<const Pass> passes();
 
 // Why one pass stands before another; a test holds the list against it.
 struct PassOrder {
@@ -36,25 +59,22 @@ std::span<const PassOrder> pass_orders();
 // What the environment asks to see.
 struct Inspection {
   int level = 0;
-  std::string dump;               // folder; empty: none
-  std::vector<std::string> skip;  // names of optional passes
-  std::string cache;              // folder; empty: none
+  std::string dump = {};               // folder; empty: none
+  std::vector<std::string> skip = {};  // names of optional passes
+  std::string cache = {};              // folder; empty: none
 
   static Inspection from_environment();
   bool skips(std::string_view pass) const;
-  void report(std::string_view line) const;                         // level 1, to stderr
-  void stage(int level, std::string_view name, std::string_view extension,
-             const std::function<std::string()>& text);
-  // Runs a pass: verified after, dumped; an InternalError inside is thrown again with the pass's name and the file that
-  // holds the graph before it.
-  Graph run(const GraphPass& pass, Graph graph);
-  // The same for a pass that makes or changes the kernels of an entry.
-  void run(std::string_view pass, KernelList& list, const std::function<void()>& change);
+  void report(std::string_view line) const;  // level 1, to stderr
+  void stage(int level, std::string_view name, std::string_view extension, const std::function<std::string()>& text);
+  // Runs a pass and verifies what it gives; returns the milliseconds. An InternalError inside is thrown again with the pass's name and the file that
+  // holds the graph before it, or the kernels or loops as they are.
+  double run(const Pass& pass, Compilation& c);
 
  private:
-  // Throws the error again with the pass and the file of this name, in which it leaves the text.
-  [[noreturn]] void broken(std::string_view pass, const InternalError& error, std::string_view what,
-                           std::string_view file, const std::string& text) const;
+  bool shows() const { return level >= 1 || !dump.empty(); }
+  void show(const Pass& pass, const Compilation& c);
+  [[noreturn]] void broken(const Pass& pass, const InternalError& error, const std::string& text) const;
   int written_ = 0;  // files so far, for their numbers
 };
 

@@ -18,7 +18,7 @@ struct SessionMemory {
   Arena arena;
   std::vector<std::byte*> states;
   std::vector<std::vector<std::byte*>> outputs;  // by entry
-  std::vector<const std::byte*> constants;
+  std::vector<std::vector<const std::byte*>> constants;  // by entry
   std::vector<std::byte*> scratch;  // by thread
   std::optional<Team> team;
   int threads = 1;

@@ -26,7 +26,7 @@ struct Frame {
   std::byte* const* inputs;           // by ProgramEntry::inputs
   std::byte* const* states;           // by Program::states
   std::byte* const* outputs;          // by ProgramEntry::outputs
-  const std::byte* const* constants;  // by Program::constants
+  const std::byte* const* constants;  // by ProgramEntry::constants
   std::byte* arena;                   // ProgramEntry::arena_bytes, aligned to 64
   std::byte* scratch;                 // this thread's ProgramEntry::scratch_bytes, aligned to 64
   int64_t size;                       // n; 1 if the program has no run-time size
@@ -80,7 +80,8 @@ struct ProgramEntry {
   std::string name;
   std::vector<Binding> inputs;
   std::vector<Binding> outputs;
-  std::vector<int> updated;  // indices in Program::states that a run writes
+  std::vector<int> updated;    // indices in Program::states that a run writes
+  std::vector<int> constants;  // indices in Program::constants that its code reads
   std::vector<IndexRange> checks;
   std::vector<InputSupport> supports;
   int64_t arena_bytes = 0;

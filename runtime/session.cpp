@@ -73,7 +73,10 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
     memory.outputs.push_back(allocate(memory.blocks, bytes_of(entry.outputs, p.maximum), options.guarded));
   const std::vector<int64_t> scratches(static_cast<size_t>(memory.threads), scratch);
   memory.scratch = allocate(memory.blocks, scratches, options.guarded);
-  for (const auto& constant : p.constants) memory.constants.push_back(constant.data());
+  for (const ProgramEntry& entry : p.entries) {
+    auto& constants = memory.constants.emplace_back();
+    for (int constant : entry.constants) constants.push_back(p.constants[static_cast<size_t>(constant)].data());
+  }
   memory.set.assign(p.states.size(), false);
   memory.unset = static_cast<int64_t>(p.states.size());
 }

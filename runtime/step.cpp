@@ -131,14 +131,14 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
       initial_(entry.name == "init") {
   for (const Binding& input : entry.inputs)
     numbers_.push_back(input.type.scalar() ? Tensor(input.type.dtype, {}) : Tensor());
-  const Program& program = *memory_->program;
+  const auto number = static_cast<size_t>(&entry - memory_->program->entries.data());
   const int64_t threads = std::clamp<int64_t>(entry.threads, 1, memory_->threads);
   for (int64_t thread = 0; thread < threads; ++thread)
     frames_.push_back(
         {.inputs = inputs_.data(),
          .states = memory_->states.data(),
-         .outputs = memory_->outputs[static_cast<size_t>(&entry - program.entries.data())].data(),
-         .constants = memory_->constants.data(),
+         .outputs = memory_->outputs[number].data(),
+         .constants = memory_->constants[number].data(),
          .arena = memory_->arena.data(),
          .scratch = memory_->scratch[static_cast<size_t>(thread)],
          .size = 1,

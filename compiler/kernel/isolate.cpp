@@ -22,6 +22,7 @@ class Isolation {
     alone.maximum = list.size ? list.maximum : 1;
     write("size {} threads {}", alone.maximum, threads > 1);
     Kernel made;
+    made.name = "k1";
     made.threads = std::min<int64_t>(threads, 2);
     made.rows = axes("rows", rows);
     if (contraction) {
@@ -121,7 +122,7 @@ class Isolation {
   // A variable that the caller binds to the number.
   Scalar given(int64_t number) {
     auto [it, fresh] = given_.try_emplace(number, first_given + static_cast<int64_t>(given_.size()));
-    if (fresh) result_.numbers.push_back(number);
+    if (fresh) result_.numbers.push_back(number), result_.list.numbers = std::ssize(result_.numbers);
     return Scalar::index(it->second);
   }
 

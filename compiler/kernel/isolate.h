@@ -6,9 +6,6 @@
 
 namespace tenon {
 
-// The variables that stand for the given numbers are this one and the next ones; no axis has such a variable.
-constexpr int64_t first_given = int64_t{1} << 41;
-
 struct IsolatedKernel {
   KernelList list;                  // of this kernel alone; variables and buffers are numbered as they appear
   std::vector<BufferId> arguments;  // by slot: the buffers of the entry that it is given

@@ -48,14 +48,14 @@ bool operator==(const Kernel& a, const Kernel& b) {
 
 bool operator==(const KernelList& a, const KernelList& b) {
   const auto& [entry, buffers, kernels, inputs, outputs, states, updated, constants, door, receipts, notes, arena_bytes,
-               lower_bound, size, maximum] = a;
+               lower_bound, size, maximum, numbers] = a;
   auto same = [](const std::vector<Named>& x, const std::vector<Named>& y) {
     return std::ranges::equal(x, y, [](const Named& p, const Named& q) { return p.name == q.name && p.type == q.type; });
   };
   return entry == b.entry && buffers == b.buffers && kernels == b.kernels && same(inputs, b.inputs) &&
          same(outputs, b.outputs) && same(states, b.states) && updated == b.updated && constants == b.constants &&
          door == b.door && receipts == b.receipts && notes == b.notes && arena_bytes == b.arena_bytes &&
-         lower_bound == b.lower_bound && size == b.size && maximum == b.maximum;
+         lower_bound == b.lower_bound && size == b.size && maximum == b.maximum && numbers == b.numbers;
 }
 
 }  // namespace tenon

@@ -132,6 +132,9 @@ struct Named {
   Line line;
 };
 
+// The variables that stand for the numbers given to an isolated kernel are this one and the next ones; no axis has one.
+constexpr int64_t first_given = int64_t{1} << 41;
+
 // All kernels of one entry in execution order.
 struct KernelList {
   std::string entry;
@@ -149,6 +152,7 @@ struct KernelList {
   int64_t lower_bound = 0;       // the largest live set
   const char* size = nullptr;    // the run-time size and its maximum; null if there is none
   int64_t maximum = 1;
+  int64_t numbers = 0;  // of an isolated kernel: given besides, as the variables from first_given on
 };
 bool operator==(const KernelList& a, const KernelList& b);  // but for lines
 

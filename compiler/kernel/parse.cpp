@@ -65,6 +65,7 @@ class KernelReader : ScalarReader {
     if (keyword == "size") return size(), true;
     if (keyword == "entry") return list_.entry = quoted_text(), true;
     if (keyword == "arena") return arena(), true;
+    if (keyword == "numbers") return list_.numbers = count("how many numbers are given"), true;
     if (keyword == "input") return list_.inputs.push_back(binding()), true;
     if (keyword == "output") return list_.outputs.push_back(binding()), true;
     if (keyword == "state") return state(), true;
@@ -152,6 +153,7 @@ class KernelReader : ScalarReader {
       if (!accept_word("to")) fail_at(at_, "expected 'to'");
       made.last = kernel_number();
     }
+    if (made.storage == Storage::argument) argument(made, start);
     const Type* bound = bound_type(made, start);
     if (bound && *bound != made.type)
       fail_at(start,
@@ -159,6 +161,15 @@ class KernelReader : ScalarReader {
     if (!buffers_.emplace(made.name, static_cast<BufferId>(list_.buffers.size())).second)
       fail_at(start, fmt::format("the buffer '{}' is there twice", made.name));
     list_.buffers.push_back(std::move(made));
+  }
+
+  // Arguments are numbered in order; those that may share bytes have the offset of the first of them.
+  void argument(const Buffer& made, size_t at) const {
+    int64_t slot = 0;
+    for (const Buffer& other : list_.buffers) slot += other.storage == Storage::argument;
+    if (made.slot != slot) fail_at(at, fmt::format("this is argument {}, not {}", slot, made.slot));
+    if (made.offset < 0 || made.offset > slot)
+      fail_at(at, fmt::format("argument {} shares bytes with itself or an earlier one, not with {}", slot, made.offset));
   }
 
   int kernel_number() {
@@ -174,9 +185,9 @@ class KernelReader : ScalarReader {
     const size_t start = at_;
     const std::string_view word = identifier();
     for (Storage storage : {Storage::input, Storage::state, Storage::output, Storage::constant,
-                            Storage::arena, Storage::row, Storage::tile})
+                            Storage::arena, Storage::row, Storage::tile, Storage::argument})
       if (tenon::name(storage) == word) return storage;
-    fail_at(start, "expected where the buffer lies: input, state, output, constant, arena, row or tile");
+    fail_at(start, "expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
   }
 
   // The type that the slot has in the tables above; null if the buffer has no slot.

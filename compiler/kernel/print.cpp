@@ -23,6 +23,7 @@ class Printer {
     if (list_.size) text += fmt::format("size {} <= {}\n", list_.size, list_.maximum);
     text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes,
                         list_.lower_bound);
+    if (list_.numbers) text += fmt::format("numbers {}\n", list_.numbers);
     for (const Named& input : list_.inputs)
       text += fmt::format("input {} {}\n", quoted(input.name), input.type.str());
     for (const Named& output : list_.outputs)

@@ -98,7 +98,8 @@ class KernelVerifier {
         broken("{}: {} runs over {} twice", kernel_.name, reader, variable_name(axis.variable));
     for (const Scalar& x : expressions)
       visit(x, [&](const Scalar& node) {
-        if (node->function == Scalar::variable && !variables.contains(node->integer))
+        if (node->function != Scalar::variable || variables.contains(node->integer)) return;
+        if (node->integer < first_given || node->integer - first_given >= list_.numbers)
           broken("{}: {} uses {}, which no loop around it runs over", kernel_.name, reader,
                  variable_name(node->integer));
       });

@@ -76,4 +76,22 @@ void store_code(const std::filesystem::path& folder, std::string_view key,
                std::vector{std::as_bytes(std::span(head)), std::as_bytes(std::span(bytes))});
 }
 
+std::optional<MachineCode> find_code(const std::filesystem::path& folder, std::string_view key, size_t kernels) {
+  auto parts = load_code(folder, key);
+  if (!parts || parts->empty() || parts->back().size() != kernels * sizeof(int64_t)) return {};
+  MachineCode code;
+  code.scratch_bytes.resize(kernels);
+  std::memcpy(code.scratch_bytes.data(), parts->back().data(), parts->back().size());
+  parts->pop_back();
+  code.objects = std::move(*parts);
+  return code;
+}
+
+void keep_code(const std::filesystem::path& folder, std::string_view key, const MachineCode& code) {
+  std::vector<std::string> parts = code.objects;
+  parts.emplace_back(reinterpret_cast<const char*>(code.scratch_bytes.data()),
+                     code.scratch_bytes.size() * sizeof(int64_t));
+  store_code(folder, key, parts);
+}
+
 }  // namespace tenon

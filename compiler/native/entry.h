@@ -4,7 +4,7 @@
 
 #include <span>
 
-#include "compiler/native/calls.h"
+#include "compiler/kernel/calls.h"
 
 namespace tenon {
 

@@ -66,7 +66,7 @@ Setup product(DType dtype, Extent m, Extent n, Extent k, bool a_transposed, bool
 }
 
 NativeEntry compiled(const Setup& s, std::vector<NativeCode>& keep, Isa isa = Isa::avx512) {
-  keep.push_back(jit({s.list}, Target::host(isa), {}));
+  keep.push_back(native::linked({s.list}, Target::host(isa)));
   return keep.back().entries[0];
 }
 

@@ -39,7 +39,7 @@ void expect_same(const KernelList& list, std::vector<int64_t> sizes = {1}, const
       }
     Target target = Target::host(isa);
     if (target.isa != isa) continue;
-    NativeCode code = jit({list}, target, {});
+    NativeCode code = linked({list}, target);
     for (int64_t n : sizes)
       for (int64_t threads : {1, 3}) {
         CAPTURE(n);
@@ -174,7 +174,7 @@ TEST_CASE("pixels are divided to the last bit without a division") {
     s.kernel({}, {{.axes = {{0, 256}}, .value = quotient, .buffer = y, .index = {i()}}});
     expect_same(s.list, {1}, [](BufferId, int64_t e) { return double(e); });
     if (c == 255 && Target::host().isa == Isa::avx512) {
-      std::string assembly = jit({s.list}, Target::host(), {.assembly = true}).entries[0].assembly;
+      std::string assembly = machine_code({s.list}, Target::host(), {.assembly = true}).code.assembly[0];
       CHECK(assembly.find("vdivps") == std::string::npos);
     }
   }
@@ -248,7 +248,7 @@ TEST_CASE("a check finds the least bad element of the first check and stops the 
   s.kernel({}, {}).check = IndexCheck{first, 10, {}, "pick: index"};
   s.kernel({}, {}).check = IndexCheck{second, n, {}, "gather: index"};
   s.kernel({}, {{.value = Scalar::number(f32, 42), .buffer = y, .index = {}}}, 1, true);
-  NativeCode code = jit({s.list}, Target::host(), {});
+  NativeCode code = linked({s.list}, Target::host());
   struct Row { int64_t bad_first, bad_second; Fault fault; };
   for (Row row : {Row{-1, -1, {}}, Row{50, -1, {0, 50, -3}}, Row{-1, 299, {1, 299, 100}}, Row{99, 4, {0, 99, -3}}, Row{-1, 17, {1, 17, 100}}})
     for (int64_t threads : {1, 2}) {

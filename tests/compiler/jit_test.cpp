@@ -22,7 +22,7 @@ KernelList adds(const std::string& entry, double number, int kernels) {
 
 TEST_CASE("an entry may have the name of another's kernel or of a library's function") {
   std::vector<KernelList> lists{adds("f", 1, 1), adds("f.0", 2, 1), adds("memset", 3, 1)};
-  NativeCode code = jit(lists, Target::host(), {});
+  NativeCode code = linked(lists, Target::host());
   for (size_t e = 0; e < 3; ++e) {
     Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
     NativeCode one{code.handle, {code.entries[e]}};
@@ -33,9 +33,10 @@ TEST_CASE("an entry may have the name of another's kernel or of a library's func
 
 TEST_CASE("several entries of several modules") {
   std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
-  NativeCode code = jit(lists, Target::host(), {});
+  const Compilation made = machine_code(lists, Target::host());
+  NativeCode code = linked(made);
   REQUIRE(code.entries.size() == 3);
-  CHECK(code.kernels == 3);  // y = x + 1, y = x + 2, y = y + 2
+  CHECK(made.calls.made.size() == 3);  // y = x + 1, y = x + 2, y = y + 2
   for (size_t e = 0; e < 3; ++e) {
     Memory memory = fill(lists[e], 1, [](BufferId, int64_t) { return 5.0; });
     NativeCode one{code.handle, {code.entries[e]}};
@@ -47,13 +48,14 @@ TEST_CASE("several entries of several modules") {
 TEST_CASE("code is the same on one thread if no other can be started") {
   std::vector<KernelList> lists{adds("init", 1, 1), adds("train", 2, 11), adds("nothing", 0, 0)};
   const NativeOptions listings{.llvm = true, .assembly = true};
-  NativeCode plain = jit(lists, Target::host(), listings);
+  const Compilation plain = machine_code(lists, Target::host(), listings);
   const test::Setting none(test::machine.threads, 0);
   const test::Setting refused(test::seen.refused_threads, 0);
-  NativeCode code = jit(lists, Target::host(), listings);
-  CHECK(test::seen.refused_threads == (std::thread::hardware_concurrency() > 1 ? 2 : 1));
-  CHECK(code.kernels == 3);
-  for (size_t e = 0; e < 3; ++e) CHECK(code.entries[e].assembly == plain.entries[e].assembly);
+  const Compilation made = machine_code(lists, Target::host(), listings);
+  CHECK(test::seen.refused_threads > 0);
+  CHECK(made.calls.made.size() == 3);
+  CHECK(made.code.assembly == plain.code.assembly);
+  NativeCode code = linked(made);
   KernelList& train = lists[1];
   Memory memory = fill(train, 1, [](BufferId, int64_t) { return 5.0; });
   NativeCode one{code.handle, {code.entries[1]}};
@@ -62,18 +64,18 @@ TEST_CASE("code is the same on one thread if no other can be started") {
 }
 
 TEST_CASE("listings are kept when asked for") {
-  NativeCode plain = jit({adds("train", 1, 1)}, Target::host(), {});
-  CHECK(plain.entries[0].llvm.empty());
-  CHECK(plain.entries[0].assembly.empty());
-  NativeCode code = jit({adds("train", 1, 1)}, Target::host(), {.llvm = true, .assembly = true});
-  CHECK(code.entries[0].llvm.find("<16 x float>") != std::string::npos);
-  CHECK(code.entries[0].llvm.find("fast") == std::string::npos);
-  CHECK(code.entries[0].assembly.find(Target::host().isa == Isa::sse2 ? "addps" : "vaddps") != std::string::npos);
+  const Compilation plain = machine_code({adds("train", 1, 1)}, Target::host());
+  CHECK(plain.code.llvm[0].empty());
+  CHECK(plain.code.assembly[0].empty());
+  const Compilation made = machine_code({adds("train", 1, 1)}, Target::host(), {.llvm = true, .assembly = true});
+  CHECK(made.code.llvm[0].find("<16 x float>") != std::string::npos);
+  CHECK(made.code.llvm[0].find("fast") == std::string::npos);
+  CHECK(made.code.assembly[0].find(Target::host().isa == Isa::sse2 ? "addps" : "vaddps") != std::string::npos);
 }
 
 TEST_CASE("the code lives as long as its handle") {
   std::shared_ptr<const void> handle;
-  NativeCode code = jit({adds("train", 1, 1)}, Target::host(), {});
+  NativeCode code = linked({adds("train", 1, 1)}, Target::host());
   handle = code.handle;
   code.handle.reset();
   KernelList list = adds("train", 1, 1);

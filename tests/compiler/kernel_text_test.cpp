@@ -113,7 +113,7 @@ TEST_CASE("a text that is no kernel list is an Error with the place") {
         "a.kernels:12:8: 'q' is f32[n], and what it stands for u8[n]");
   CHECK(
       flaw(with_kernels("buffer q disk f32[n]")) ==
-      "a.kernels:12:10: expected where the buffer lies: input, state, output, constant, arena, row or tile");
+      "a.kernels:12:10: expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
   CHECK(flaw(with_kernels("on entry check 0 <= x < 4 \"x\"")) ==
         "a.kernels:12:21: an index is of integers, not f32");
 }

@@ -42,7 +42,7 @@ NativeCode compiled(const std::vector<Scalar::Function>& functions, DType dtype,
   std::vector<KernelList> lists;
   for (Scalar::Function f : functions)
     for (bool single : {false, true}) lists.push_back(applied(f, dtype, single));
-  return jit(lists, Target::host(isa), {});
+  return native::linked(lists, Target::host(isa));
 }
 
 template <typename T>

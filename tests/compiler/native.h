@@ -16,7 +16,7 @@
 #include "compiler/kernel/number.h"
 #include "compiler/kernel/interpret.h"
 #include "compiler/loop/run.h"
-#include "compiler/native/jit.h"
+#include "compiler/pass.h"
 
 namespace tenon::native {
 
@@ -113,6 +113,20 @@ class SpinBarrier {
   int64_t threads_;
   std::atomic<int64_t> arrived_ = 0, round_ = 0;
 };
+
+// What compile() makes of placed kernels: the passes from isolate on.
+inline Compilation machine_code(std::vector<KernelList> entries, const Target& target, NativeOptions options = {}) {
+  Compilation c{.target = target, .native = options};
+  c.entries = std::move(entries);
+  bool begun = false;
+  for (const Pass& pass : passes())
+    if (begun = begun || pass.name == "isolate"; begun) pass.run(c);
+  return c;
+}
+inline NativeCode linked(const Compilation& c) { return link(c.code, c.calls, c.target); }
+inline NativeCode linked(std::vector<KernelList> entries, const Target& target) {
+  return linked(machine_code(std::move(entries), target));
+}
 
 // Runs the one entry of the list over the memory; buffers lie at the end of their pages or at the beginning.
 inline Fault run(const KernelList& list, const NativeCode& code, int64_t n, int64_t threads, bool at_end, Memory& memory) {

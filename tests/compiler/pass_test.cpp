@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <regex>
 
 #include "compiler/kernel/group.h"
 #include "tests/message.h"
@@ -52,11 +53,14 @@ std::string errors_of(const std::function<void()>& action) {
 
 bool has(const std::string& text, std::string_view part) { return text.find(part) != text.npos; }
 
+// A text without its comments.
+std::string without_lines(const std::string& text) { return std::regex_replace(text, std::regex(" *#[^\n]*"), ""); }
+
 // y = relu(x W * 1 + 0), of which simplify drops the product: one entry "f".
 Graph small() {
   Graph g;
   const Value x = g.input("x", f32, {3, 4});
-  const Value w = g.parameter("w", f32, {4, 2}, constant(0.5));
+  const Value w = g.parameter("w", f32, {4, 2}, he());
   g.entry("f", {{"y", relu(matmul(x, w) * 1 + 0)}});
   return g;
 }
@@ -98,10 +102,24 @@ TEST_CASE("TENON_DUMP writes every stage to numbered files, and what it writes i
   REQUIRE(names.size() > 6);
   CHECK(names[0] == "00_graph.ir");
   CHECK(compile(parse(contents(folder / "dump" / "00_graph.ir"))).graph_hash == compile(small()).graph_hash);
-  std::string extensions;
-  for (const std::string& name : names) extensions += name.substr(name.find('.')) + " ";
-  CHECK(extensions.ends_with(".kernels .kernels .loops .ll .s .loops .ll .s "));
+  std::string passes;
+  for (const std::string& name : names) passes += name.substr(3) + " ";
+  CHECK(passes == "graph.ir canonicalise.ir expand.ir simplify.ir group.kernels tile.kernels isolate.kernels lower.loops "
+                  "emit.ll emit.s ");
   CHECK(has(contents(folder / "dump" / names.back()), "\t.text"));
+  // Each level reads back as what was written.
+  for (const std::string& name : names) {
+    CAPTURE(name);
+    const std::string text = contents(folder / "dump" / name);
+    std::string again = text;
+    if (name.ends_with(".ir")) {
+      again = print(parse(text), {.origins = false});
+    } else if (name.ends_with(".kernels")) {
+      again.clear();
+      for (const KernelList& list : parse_kernels(text)) again += str(list);
+    }
+    CHECK(without_lines(again) == without_lines(text));
+  }
 }
 
 TEST_CASE("a dump that cannot be written is said and fails nothing") {
@@ -132,48 +150,66 @@ TEST_CASE("a broken invariant names the pass and the file that holds the graph b
   const Folder folder;
   Inspection inspection;
   inspection.dump = folder.path().string();
-  const GraphPass broken{"broken",
-                         [](const Graph&) -> Graph { throw InternalError("x.cpp:1: broken invariant: y"); },
-                         false, "", ""};
-  const Graph graph = small();
-  const std::string text = print(graph);
-  std::string thrown;
-  try {
-    inspection.run(broken, parse(text));
-  } catch (const InternalError& error) {
-    thrown = error.what();
-  }
+  const Pass broken{"broken", Level::graph, [](Compilation&) { throw InternalError("x.cpp:1: broken invariant: y"); },
+                    false, "", ""};
+  Compilation c{.target = Target::host(), .graph = small()};
+  const std::string thrown = message<InternalError>([&] { inspection.run(broken, c); });
   const std::string path = (folder / "tenon_before_broken.ir").string();
   CHECK(thrown == "pass 'broken': x.cpp:1: broken invariant: y; the graph before it is in " + path);
-  CHECK(parse(contents(path)) == graph);
+  CHECK(parse(contents(path)) == c.graph);
 }
 
 TEST_CASE("kernels that break a promise name the pass, both sides and the file that holds them") {
   const Folder folder;
   Inspection inspection;
   inspection.dump = folder.path().string();
-  const Graph graph = small();
-  KernelList list = group(graph, *graph.body().entry("f"));
-  const std::string thrown = message<InternalError>([&] {
-    inspection.run("tile", list, [&] { list.kernels[0].body[0].buffer = list.kernels[0].contraction->a->integer; });
-  });
-  const std::string path = (folder / "tenon_tile_f.kernels").string();
+  Compilation c{.target = Target::host(), .graph = small()};
+  c.entries.push_back(group(c.graph, *c.graph.body().entry("f")));
+  const Pass tile{"tile", Level::kernels, [](Compilation& c) {
+                    Kernel& kernel = c.entries[0].kernels[0];
+                    kernel.body[0].buffer = kernel.contraction->a->integer;
+                  }, false, "", ""};
+  const std::string thrown = message<InternalError>([&] { inspection.run(tile, c); });
+  const std::string path = (folder / "tenon_tile.kernels").string();
   CHECK(thrown == "pass 'tile': k1: its sum reads 'x' while its statement 1 writes it; the kernels are in " + path);
-  CHECK(contents(path) == str(list));
+  CHECK(contents(path) == str(c.entries[0]));
+}
+
+TEST_CASE("loops that break a promise name the pass, the node and the file that holds them") {
+  const Folder folder;
+  Inspection inspection;
+  inspection.dump = folder.path().string();
+  Compilation c{.target = Target::host()};
+  loop::Function f{.name = "f"};
+  f.nodes = {{.code = loop::Code::add, .type = {f32}, .operands = {0, 0}}};
+  f.blocks = {{.nodes = {0}}};
+  c.functions = {f};
+  const Pass turn{"turn", Level::loops, [](Compilation&) {}, false, "", ""};
+  const std::string thrown = message<InternalError>([&] { inspection.run(turn, c); });
+  const std::string path = (folder / "tenon_turn.loops").string();
+  CHECK(thrown == "pass 'turn': f: %0 add: " + thrown.substr(thrown.find("add: ") + 5));
+  CHECK(thrown.ends_with("; the loops are in " + path));
+  CHECK(has(contents(path), "%0 = add %0, %0 : f32"));
 }
 
 TEST_CASE("the list of passes keeps the orders it states") {
   auto at = [](std::string_view name) {
-    const auto passes = graph_passes();
-    return std::find_if(passes.begin(), passes.end(),
-                        [&](const GraphPass& pass) { return pass.name == name; }) -
-           passes.begin();
+    return std::ranges::find(passes(), name, &Pass::name) - passes().begin();
   };
-  const auto count = std::ssize(graph_passes());
+  const auto count = std::ssize(passes());
   for (const PassOrder& order : pass_orders()) {
     CAPTURE(order.reason);
     CHECK(at(order.first) < at(order.then));
     CHECK(at(order.then) < count);
     CHECK(order.reason != "");
+  }
+  // A level is left for good: no pass changes the graph after group, or kernels after lower.
+  Level level = Level::graph;
+  for (const Pass& pass : passes()) {
+    CAPTURE(pass.name);
+    CHECK((pass.level >= level || pass.name == "lower"));
+    level = pass.level;
+    CHECK(pass.needs != "");
+    CHECK(pass.gives != "");
   }
 }

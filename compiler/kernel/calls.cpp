@@ -1,8 +1,6 @@
-#include "compiler/native/calls.h"
+#include "compiler/kernel/calls.h"
 
 #include <map>
-
-#include "compiler/native/cache.h"
 
 namespace tenon {
 
@@ -14,9 +12,11 @@ Calls::Calls(const std::vector<KernelList>& lists) {
       auto isolated = std::make_unique<IsolatedKernel>(isolate(list, kernel));
       KernelCall call{made.size(), nullptr, {}, isolated->arguments, isolated->numbers};
       auto [it, fresh] = known.try_emplace(isolated->key, call.index);
-      if (fresh)
-        made.push_back(
-            {std::move(isolated), fmt::format("{}.{}", list.entry, here.size()), entry_names.size()});
+      if (fresh) {
+        std::string name = fmt::format("{}.{}", list.entry, here.size());
+        isolated->list.entry = name;
+        made.push_back({std::move(isolated), std::move(name), entry_names.size()});
+      }
       call.index = it->second;
       call.kernel = made[call.index].kernel.get();
       call.name = made[call.index].name;
@@ -27,14 +27,14 @@ Calls::Calls(const std::vector<KernelList>& lists) {
 }
 
 std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target,
-                     std::string_view llvm_version) {
+                     std::string_view version) {
   std::string key;
   auto write = [&]<typename... Parts>(fmt::format_string<Parts...> format, Parts&&... parts) {
     fmt::format_to(std::back_inserter(key), format, std::forward<Parts>(parts)...);
   };
   // All of the machine; how many threads a kernel is worth is in the kernels.
   const auto& [isa, features, lanes, registers, register_bytes, l1_bytes, l2_bytes, threads, grain, note] = target;
-  write("tenon {} llvm {}\n{} {} lanes {} registers {} of {} caches {} {}\n", source_hash, llvm_version, name(isa), features,
+  write("{}\n{} {} lanes {} registers {} of {} caches {} {}\n", version, name(isa), features,
         lanes, registers, register_bytes, l1_bytes, l2_bytes);
   for (const Calls::Made& made : calls.made)
     write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);

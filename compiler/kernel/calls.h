@@ -1,5 +1,5 @@
 #pragma once
-// The functions of a program: of its entries, and of the kernels they call, equal kernels being one. No LLVM.
+// The functions of a program: of its entries, and of the kernels they call, equal kernels being one.
 #include <memory>
 
 #include "compiler/kernel/isolate.h"
@@ -26,11 +26,12 @@ struct Calls {
   std::vector<std::vector<KernelCall>> calls;  // by list and kernel
   std::vector<std::string> entry_names;        // by list: of their functions
 
+  Calls() = default;
   explicit Calls(const std::vector<KernelList>& lists);
 };
 
-// All that the code of the entries is made from: equal keys, equal code.
+// All that the code of the entries is made from, by a compiler of that version: equal keys, equal code.
 std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target,
-                     std::string_view llvm_version);
+                     std::string_view version);
 
 }  // namespace tenon
