@@ -28,6 +28,9 @@ class Builder {
   Function finish();  // the function, its nodes in order; the builder is spent
   Function& function() { return function_; }  // to declare what it has besides nodes
 
+  // Any node that makes a value and has neither lanes nor blocks.
+  Value make(Code code, ValueType type, std::span<const Value> operands, int64_t integer = 0);
+
   // ---- leaves ----
   Value integer(int64_t value, DType dtype = i64);
   Value boolean(bool value) { return integer(value, tenon::boolean); }
@@ -128,11 +131,9 @@ class Builder {
   Values branch(Value condition, const std::function<Values()>& then, const std::function<Values()>& otherwise = {});
 
  private:
-  Value make(Code code, ValueType type, std::span<const Value> operands, int64_t integer = 0);
   Value make(Code code, ValueType type, std::initializer_list<Value> operands, int64_t integer = 0) {
     return make(code, type, std::span<const Value>(operands.begin(), operands.size()), integer);
   }
-
   Value compare(Code code, Value x, Value y) { return make(code, x.type.with(tenon::boolean), {x, y}); }
   Value leaf(Code code, ValueType type, int64_t integer);
   Value append(Node node);
