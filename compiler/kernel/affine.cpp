@@ -54,6 +54,30 @@ class Simplifier {
 
   const Scalar& atom_at(size_t a) const { return atoms_[a]; }
 
+  // The bounds of an affine sum in which each variable stands once are reached.
+  bool leaves(const Polynomial& p, Extent extent) const {
+    std::vector<size_t> variables;
+    for (const auto& [monomial, coefficient] : p)
+      for (size_t a : monomial)
+        if (atoms_[a]->function == Scalar::variable) variables.push_back(a);
+    std::ranges::sort(variables);
+    const bool once = std::ranges::adjacent_find(variables) == variables.end();
+    const std::optional<Range> r = once && affine(p) ? range(p) : std::nullopt;
+    if (!r) return false;
+    const Bound end = extent.symbolic() ? Bound{extent.count, 0} : Bound{0, extent.count};
+    return !r->low.never_negative() || !(end + -1 * r->high + Bound{0, -1}).never_negative();
+  }
+  bool affine(const Polynomial& p) const {
+    return std::ranges::all_of(p, [&](const auto& term) {
+      int variables = 0;
+      for (size_t a : term.first) {
+        variables += atoms_[a]->function == Scalar::variable;
+        if (atoms_[a]->function != Scalar::variable && atoms_[a]->function != Scalar::size) return false;
+      }
+      return variables <= 1;
+    });
+  }
+
   // c*d * (x // d) + c * (x % d) becomes c * x: what remains of a reshape when the axes are flattened to an address.
   Polynomial joined(Polynomial p) {
     for (auto it = p.begin(); it != p.end(); ++it) {
@@ -263,16 +287,14 @@ std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t var
 bool is_affine(const Scalar& load, const Shape& shape) {
   VariableExtents none;
   Simplifier simplifier(none);
-  for (const auto& [monomial, coefficient] : address(simplifier, load, shape)) {
-    int variables = 0;
-    for (size_t a : monomial) {
-      const Scalar& atom = simplifier.atom_at(a);
-      variables += atom->function == Scalar::variable;
-      if (atom->function != Scalar::variable && atom->function != Scalar::size) return false;
-    }
-    if (variables > 1) return false;
-  }
-  return true;
+  const Polynomial at = address(simplifier, load, shape);
+  return simplifier.affine(at);
+}
+
+bool leaves(const Scalar& index, Extent extent, const VariableExtents& extents) {
+  Simplifier simplifier(extents);
+  const Polynomial at = simplifier.polynomial(index);
+  return simplifier.leaves(at, extent);
 }
 
 }  // namespace tenon

@@ -12,7 +12,6 @@ namespace tenon {
 namespace {
 
 constexpr std::byte unwritten{0xff};
-constexpr size_t chains = 16, block_points = 4096;  // of a long sum, see reduce()
 
 // An expression as a list of steps, arguments first.
 struct Steps {
@@ -212,8 +211,8 @@ class Interpreter {
     std::vector<Number> points;
     loop(s.reduced, false, [&] { points.push_back(value(s.value)); });
     if (s.reduction == Reduction::argmax) return argmax(points);
-    if (s.reduction == Reduction::sum) return in_blocks(points, Scalar::add, s.value->dtype, 0);
-    if (s.reduction == Reduction::product) return in_blocks(points, Scalar::mul, s.value->dtype, 1);
+    if (s.reduction == Reduction::sum) return in_blocks(s, points, Scalar::add, 0);
+    if (s.reduction == Reduction::product) return in_blocks(s, points, Scalar::mul, 1);
     const Scalar::Function f = s.reduction == Reduction::max ? Scalar::max : Scalar::min;
     check(!points.empty(), "a maximum is one of something");
     Number result = points[0];
@@ -237,10 +236,10 @@ class Interpreter {
     return {i64, 0, static_cast<int64_t>(best)};
   }
 
-  // Up to 16 points in order; else point k goes to chain k mod 16 of its block of 4096, the chains of a block
-  // combine pairwise (8, 4, 2, 1), and the blocks as a binary counter counts.
-  static Number in_blocks(const std::vector<Number>& points, Scalar::Function f, DType dtype,
-                          int64_t identity) {
+  // See ChainOrder.
+  static Number in_blocks(const Statement& s, const std::vector<Number>& points, Scalar::Function f, int64_t identity) {
+    const DType dtype = s.value->dtype;
+    const auto chains = static_cast<size_t>(s.order.chains), block_points = static_cast<size_t>(s.order.block);
     const Number start =
         is_float(dtype) ? rounded(dtype, static_cast<double>(identity)) : Number{dtype, 0, identity};
     Number sum = start;

@@ -65,19 +65,21 @@ class Isolation {
   }
 
   Statement statement(const Statement& s) {
-    const auto& [inner, reduced, reduction, value, target, index, scatter] = s;
+    const auto& [inner, reduced, reduction, value, target, index, scatter, order] = s;
+    const auto& [chains, block] = order;
     Statement made{.axes = axes("axes", inner),
                    .reduced = axes("reduced", reduced),
                    .reduction = reduction,
                    .value = rename(value),
                    .buffer = buffer(target),
-                   .scatter = scatter};
+                   .scatter = scatter,
+                   .order = order};
     std::string at;
     for (const Scalar& x : index) {
       made.index.push_back(rename(x));
       at += fmt::format(" {}", node(made.index.back()));
     }
-    write("statement {} {} {} [{}] {}", name(reduction), scatter, made.buffer, at, node(made.value));
+    write("statement {} {} {} {} {} [{}] {}", name(reduction), chains, block, scatter, made.buffer, at, node(made.value));
     return made;
   }
 

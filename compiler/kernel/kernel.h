@@ -55,6 +55,15 @@ struct Axis {
   bool operator==(const Axis&) const = default;
 };
 
+// The order of a float sum or product that is not a contraction, which no lane count, target or maximum changes. Up to
+// `chains` points are added in order. Of more, point k of those of its block goes to chain k mod `chains`; the chains of a
+// block, which begin with the identity, are combined pairwise (the first half with the second, and so on), and the blocks
+// pairwise in ascending order, as a binary counter counts.
+struct ChainOrder {
+  int64_t chains = 16, block = 4096;
+  bool operator==(const ChainOrder&) const = default;
+};
+
 // for axes: buffer[index] = reduction over `reduced` of value. A scatter (buffer[scatter, ...] += value, see Definition)
 // first clears the buffer. Several stores of one value are several statements.
 struct Statement {
@@ -65,6 +74,12 @@ struct Statement {
   BufferId buffer = -1;
   std::vector<Scalar> index = {};  // one per axis of the buffer; of a row buffer: per inner axis
   bool scatter = false;        // index[0] is data: the statement adds
+  ChainOrder order = {};       // of a reduction that is ordered()
+
+  // Whether the order of the points can change the result.
+  bool ordered() const {
+    return is_float(value->dtype) && (reduction == Reduction::sum || reduction == Reduction::product);
+  }
 
   bool operator==(const Statement&) const = default;
 };

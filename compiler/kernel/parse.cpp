@@ -383,6 +383,11 @@ class KernelReader : ScalarReader {
       if (accept_word(tenon::name(r)) && accept_word("over")) {
         made.reduction = r;
         made.reduced = loops();
+        if (accept_word("in")) {
+          made.order.chains = TextReader::number<int64_t>("the chains of a sum");
+          if (!accept_word("chains") || !accept_word("by")) fail_at(at_, "expected 'chains by' and the points of a block");
+          made.order.block = TextReader::number<int64_t>("the points of a block");
+        }
         if (!accept_word("of")) fail_at(at_, "expected 'of'");
         return;
       }

@@ -60,11 +60,18 @@ class Printer {
   }
 
  private:
-  // How the sum is cut, unless it is the usual way and a single block.
+  double points(const std::vector<Axis>& axes) const {
+    double product = 1;
+    for (const Axis& axis : axes) product *= static_cast<double>(axis.extent.at(list_.maximum));
+    return product;
+  }
+  // How a sum is cut, unless it is the usual way and a single block.
+  std::string order(const Statement& s) const {
+    if (s.order == ChainOrder() && (!s.ordered() || points(s.reduced) <= static_cast<double>(s.order.block))) return {};
+    return fmt::format(" in {} chains by {}", s.order.chains, s.order.block);
+  }
   std::string order(const Contraction& c) const {
-    double points = 1;
-    for (const Axis& axis : c.k) points *= static_cast<double>(axis.extent.at(list_.maximum));
-    if (c.order == SumOrder() && points <= static_cast<double>(c.order.block)) return {};
+    if (c.order == SumOrder() && points(c.k) <= static_cast<double>(c.order.block)) return {};
     return fmt::format(" by {} by {}", c.order.block, c.order.group);
   }
 
@@ -91,7 +98,7 @@ class Printer {
     if (!s.axes.empty()) text += " for " + loops(s.axes);
     text += s.scatter ? " += " : " = ";
     if (s.reduction != Reduction::none)
-      text += fmt::format("{} over {} of ", tenon::name(s.reduction), loops(s.reduced));
+      text += fmt::format("{} over {}{} of ", tenon::name(s.reduction), loops(s.reduced), order(s));
     return text + scalars_.text(s.value) + "\n";
   }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "compiler/kernel/affine.h"
+
 namespace tenon {
 namespace {
 
@@ -78,6 +80,13 @@ class KernelVerifier {
       if ((statement.reduction == Reduction::none) != statement.reduced.empty() ||
           (statement.reduction == Reduction::argmax && statement.reduced.size() != 1))
         broken("{}: {} has loops to reduce and no reduction, or the other way round", kernel_.name, reader);
+      const ChainOrder& order = statement.order;
+      constexpr int64_t usual = ChainOrder().chains;
+      if (order != ChainOrder() && !statement.ordered())
+        broken("{}: {} is no sum or product of floats, and has an order", kernel_.name, reader);
+      if (order.chains != usual || order.block < usual || order.block % usual != 0 || order.block > INT32_MAX)
+        broken("{}: {} is in {} chains by {}; there are {} chains, and a block is a multiple of them", kernel_.name, reader,
+               order.chains, order.block, usual);
       std::vector<Scalar> all = statement.index;
       all.push_back(statement.value);
       bound(reader, loops, all);
@@ -102,6 +111,27 @@ class KernelVerifier {
         if (node->integer < first_given || node->integer - first_given >= list_.numbers)
           broken("{}: {} uses {}, which no loop around it runs over", kernel_.name, reader,
                  variable_name(node->integer));
+      });
+    inside(reader, loops, expressions);
+  }
+
+  // Of loads that stand under no guard.
+  void inside(std::string_view reader, const std::vector<Axis>& loops, const std::vector<Scalar>& expressions) const {
+    constexpr int64_t most = 1 << 10;  // variables that a text may name without making a long table of them
+    VariableExtents extents;
+    for (const Axis& axis : loops) {
+      if (axis.extent.count == 0 || axis.variable < 0 || axis.variable >= most) return;
+      if (axis.variable >= std::ssize(extents)) extents.resize(static_cast<size_t>(axis.variable) + 1);
+      extents[static_cast<size_t>(axis.variable)] = axis.extent;
+    }
+    for (const Scalar& x : expressions)
+      each_load(x, [&](const Scalar& load) {
+        const Shape& shape = buffer(load->integer).type.shape;
+        if (load->guarded || load->indices().size() != shape.size()) return;
+        for (size_t i = 0; i < shape.size(); ++i)
+          if (leaves(load->indices()[i], shape[i], extents))
+            broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader,
+                   buffer(load->integer).name, buffer(load->integer).type.str(), i);
       });
   }
 

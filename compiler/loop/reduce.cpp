@@ -1,7 +1,5 @@
-// Reductions, but for sums over leading axes, which are contractions. The order of a float sum (or product) over L
-// points depends on L alone: up to 16 points in order; else point k goes to chain k mod 16 of its block of 4096 points,
-// the chains of a block combine pairwise (8, 4, 2, 1), and the blocks pairwise in ascending order. Every chain starts
-// from the identity, so that a dead lane changes nothing.
+// Reductions, but for sums over leading axes, which are contractions. A float sum (or product) keeps its ChainOrder, whose
+// chains are the lanes of a vector; each starts from the identity, so that an inactive lane changes nothing.
 #include <bit>
 #include <cmath>
 #include <limits>
@@ -12,17 +10,14 @@
 namespace tenon::loop {
 namespace {
 
-constexpr int64_t block_points = 4096;
-
 struct Fold {
   Lowering& low;
-  Reduction reduction;
+  const Statement& statement;
   ValueType type;  // of the result
+  Reduction reduction = statement.reduction;
   Builder& b = low.b;
 
-  bool ordered() const {
-    return is_float(type.dtype) && (reduction == Reduction::sum || reduction == Reduction::product);
-  }
+  bool ordered() const { return statement.ordered(); }
   Value identity(ValueType type) const {
     if (reduction == Reduction::sum) return b.zero(type);
     if (reduction == Reduction::product) return b.number(type, 1);
@@ -72,7 +67,7 @@ class BlockTree {
   BlockTree(const Fold& fold, int64_t most_points)
       : fold_(fold),
         width_(fold.type.vector ? lanes : 1),
-        levels_(std::bit_width(static_cast<uint64_t>((most_points + block_points - 1) / block_points))),
+        levels_(std::bit_width(static_cast<uint64_t>((most_points + fold.statement.order.block - 1) / fold.statement.order.block))),
         partial_(fold.low.stack(fold.type.dtype, levels_ * width_)) {
     for (int64_t l = 0; l < levels_; ++l) fold.b.store(fold.identity(fold.type), slot(l), alignment());
   }
@@ -117,7 +112,7 @@ class BlockTree {
 Value over_blocks(const Fold& fold, Extent points, const std::function<Value(Value, Value)>& block) {
   Lowering& low = fold.low;
   Builder& b = low.b;
-  int64_t most = points.at(low.list.maximum);
+  const int64_t most = points.at(low.list.maximum), block_points = fold.statement.order.block;
   Value total = b.extent(points);
   if (!fold.ordered() || most <= block_points) return block(b.integer(0), total);
   BlockTree tree(fold, most);
@@ -235,7 +230,7 @@ Value argmax_serial(Lowering& low, const Statement& s, const Fold& fold) {
 Value reduce_lanes(Lowering& low, const Statement& s) {
   Builder& b = low.b;
   const Axis& axis = s.reduced[0];
-  const Fold fold{.low = low, .reduction = s.reduction, .type = {s.value->dtype}};
+  const Fold fold{.low = low, .statement = s, .type = {s.value->dtype}};
   if (s.reduction == Reduction::argmax) return argmax_lanes(low, s, fold);
   return over_blocks(fold, axis.extent, [&](Value begin, Value end) {
     Value start = fold.identity({s.value->dtype, true});
@@ -252,7 +247,7 @@ Value reduce_serial(Lowering& low, const Statement& s, bool wide) {
   Builder& b = low.b;
   const Axis& axis = s.reduced[0];
   const ValueType type{s.value->dtype, wide};
-  const Fold fold{.low = low, .reduction = s.reduction, .type = type};
+  const Fold fold{.low = low, .statement = s, .type = type};
   if (s.reduction == Reduction::argmax) return argmax_serial(low, s, fold);
   auto element = [&] { return wide ? low.vector(s.value) : low.scalar(s.value); };
   if (!fold.ordered() || axis.extent.at(low.list.maximum) <= lanes)

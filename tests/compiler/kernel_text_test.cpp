@@ -125,6 +125,15 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
         "a.kernels:1:1: k1: statement 1 stores 'y' elsewhere than at its loops");
   CHECK(flaw_of("y[i,j] for j<4 = x[i,k]") ==
         "a.kernels:1:1: k1: statement 1 uses k, which no loop around it runs over");
+  const std::string chains = "a.kernels:1:1: k1: statement 1 is in ";
+  CHECK(flaw_of("y[i,j] for j<4 = sum over k<4 in 8 chains by 64 of x[i,k]") ==
+        chains + "8 chains by 64; there are 16 chains, and a block is a multiple of them");
+  CHECK(flaw_of("y[i,j] for j<4 = sum over k<4 in 16 chains by 40 of x[i,k]") ==
+        chains + "16 chains by 40; there are 16 chains, and a block is a multiple of them");
+  CHECK(flaw_of("y[i,j] for j<4 = max over k<4 in 16 chains by 64 of x[i,k]") ==
+        "a.kernels:1:1: k1: statement 1 is no sum or product of floats, and has an order");
+  CHECK(flaw_of("y[i,j] for j<4 = sum over k<4 in 16 of x[i,k]") ==
+        "a.kernels:13:39: expected 'chains by' and the points of a block");
   CHECK(flaw_of("y[i,j] for j<4, j<4 = x[i,j]") == "a.kernels:1:1: k1: statement 1 runs over j twice");
   CHECK(flaw_of("y[i,j] for j<4 = argmax over k<2, l<2 of x[i,k]") ==
         "a.kernels:13:20: 'y' is f32[n,4], and its value i64");
@@ -133,10 +142,10 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
                         "over l<2 of acc[i,j]\n")) ==
       "a.kernels:1:1: k1: statement 1 is no epilogue: it reduces, scatters or has other loops than the sum");
   CHECK(flaw(with_kernels(
-            "k1 for i<n, j<4: acc = sum over k<4 of x[i,k] * x[j,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+            "k1 for i<n, j<4: acc = sum over k<4 of x[i,k] * x[0,j]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
         "no error");
   CHECK(flaw(with_kernels(
-            "k1 for i<n, j<4: acc = sum over k<4 of x[j,k] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+            "k1 for i<n, j<4: acc = sum over k<4 of x[0,j] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
         "a.kernels:1:1: k1: the first factor of its sum depends on j, or the second on i");
 }
 

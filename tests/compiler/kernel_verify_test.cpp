@@ -191,6 +191,34 @@ TEST_CASE("kernels that run beside each other are alive together") {
   CHECK(fault(rows.list) == "'e' (k1 to k4) and 'f' (k3 to k4) share bytes while both are alive");
 }
 
+TEST_CASE("a load that leaves its buffer at some size is found before anything runs") {
+  auto read = [](const std::string& index, const std::string& rows = "i<n") {
+    const std::string text =
+        "kernels 1\nsize n <= 64\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[n,4]\ninput \"z\" f32[8n]\n"
+        "output \"y\" f32[n,4]\nbuffer x input f32[n,4] slot 0\nbuffer z input f32[8n] slot 1\n"
+        "buffer y output f32[n,4] slot 0\nk1 for " + rows + "\n  y[i,j] for j<4 = " + index + "\n";
+    const std::string said = test::message([&] { parse_kernels(text, "a.kernels"); });
+    return said.substr(0, said.find('\n'));
+  };
+  const std::string x = "a.kernels:1:1: k1: statement 1 reads 'x', which is f32[n,4], outside of its axis ";
+  const std::string z = "a.kernels:1:1: k1: statement 1 reads 'z', which is f32[8n], outside of its axis 0";
+  CHECK(read("x[i,j]") == "no error");
+  CHECK(read("x[i,3 - j]") == "no error");
+  CHECK(read("x[n - 1 - i,j]") == "no error");
+  CHECK(read("x[i,j + 1]") == x + "1");
+  CHECK(read("x[i,j - 1]") == x + "1");
+  CHECK(read("x[i + 1,j]") == x + "0");
+  CHECK(read("x[n - i,j]") == x + "0");
+  CHECK(read("x[2 * i,j]") == x + "0");
+  CHECK(read("x[1,j]") == x + "0");  // of one row there is no second
+  CHECK(read("z[8 * i + j]") == "no error");
+  CHECK(read("z[2 * j * n + i]") == "no error");  // 6n + n - 1
+  CHECK(read("z[3 * j * n + i]") == z);
+  CHECK(read("z[4 * i + 5 * j]") == z);           // 4n + 11 is more than 8n while n is less than 3
+  CHECK(read("z[i * n - i]") == "no error");      // no sum of multiples: the run looks at it
+  CHECK(read("(x[i + 1,j] if i + 1 < n else 0.0)") == "no error");
+}
+
 // A sum reads a computed value of its own result's shape: that value is made by an earlier kernel, not by its
 // epilogue.
 TEST_CASE("a sum is cut into blocks and groups of 1 to 2^31 - 1") {

@@ -5,6 +5,8 @@
 #include <cmath>
 #include <random>
 
+#include "tests/compiler/native.h"
+
 using namespace tenon;
 
 namespace {
@@ -123,4 +125,32 @@ TEST_CASE("the declared maximum changes no bit of a sum") {
     }
   }
   CHECK(first.size() == 4);
+}
+
+TEST_CASE("the chains and blocks of a row's sum are what its kernel says, at every level") {
+  std::map<std::string, std::vector<std::byte>> sums;  // by order
+  for (const std::string order : {"", " in 16 chains by 32", " in 16 chains by 64", " in 16 chains by 2048"}) {
+    const std::string text = "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[50,1001]\noutput \"y\" f32[50]\n"
+                             "buffer x input f32[50,1001] slot 0\nbuffer y output f32[50] slot 0\n"
+                             "k1 for i<50\n  y[i] = sum over j<1001" + order + " of x[i,j]\n";
+    const KernelList list = parse_kernels(text)[0];
+    CHECK(parse_kernels(str(list))[0] == list);
+    std::mt19937 random(1);
+    std::uniform_real_distribution<float> uniform(0, 1);
+    const native::Memory start = native::fill(list, 1, [&](BufferId, int64_t) { return uniform(random); });
+    native::Memory expected = start;
+    native::expect(list, 1, expected);
+    for (Isa isa : {Isa::sse2, Isa::avx2, Isa::avx512}) {
+      if (Target::host().isa < isa) continue;
+      native::Memory loops = start, machine = start;
+      native::run_loops(list, Target::host(isa), 1, 1, loops);
+      CHECK(native::difference(list, 1, loops, expected) == "");
+      native::run(list, native::linked({list}, Target::host(isa)), 1, 1, true, machine);
+      CHECK(native::difference(list, 1, machine, expected) == "");
+    }
+    sums[order] = expected.bytes[1];
+  }
+  CHECK(sums[""] == sums[" in 16 chains by 2048"]);  // one block either way
+  CHECK(sums[" in 16 chains by 32"] != sums[""]);
+  CHECK(sums[" in 16 chains by 32"] != sums[" in 16 chains by 64"]);
 }
