@@ -9,7 +9,7 @@
 namespace tenon {
 
 struct CompileOptions {
-  Isa isa = Isa::avx512;      // at most; lowered to what the machine has
+  Isa isa = Isa::avx512;      // at most; lowered to what the machine has, and to the environment's TENON_ISA
   // The machine to compile for, instead of this one: other caches, another number of CPUs, so that the choices of the
   // cost models can be repeated elsewhere. No choice changes a bit. An ISA that this machine lacks is an Error.
   std::optional<Target> target = {};

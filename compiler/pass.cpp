@@ -90,6 +90,13 @@ Inspection Inspection::from_environment() {
   inspection.level = std::atoi(variable("TENON_DEBUG").c_str());
   inspection.dump = variable("TENON_DUMP");
   inspection.cache = variable("TENON_CACHE");
+  if (const std::string isa = variable("TENON_ISA"); !isa.empty()) {
+    const auto known = std::ranges::find(isas, isa, [](Isa i) { return name(i); });
+    if (known == std::end(isas))
+      fmt::print(stderr, "tenon: TENON_ISA: '{}' is not sse2, avx2 or avx512\n", isa);
+    else
+      inspection.isa = *known;
+  }
   std::string skip = variable("TENON_SKIP");
   for (size_t begin = 0; begin < skip.size();) {
     size_t end = std::min(skip.find(',', begin), skip.size());

@@ -3,7 +3,7 @@
 // way. pass.cpp is the only reader of the environment:
 //   TENON_DEBUG=1 passes with counts and milliseconds, 2 + the graph after each pass that changed it, 3 + the kernels,
 //   4 + the loops and LLVM IR, 5 + assembly (to stderr) · TENON_DUMP=dir writes NN_pass.ir, .kernels, .loops, .ll, .s
-//   · TENON_SKIP=simplify,fold · TENON_CACHE=dir keeps compiled code
+//   · TENON_SKIP=simplify,fold · TENON_CACHE=dir keeps compiled code · TENON_ISA=avx2 uses no better instructions
 #include <chrono>
 #include <functional>
 #include <span>
@@ -62,6 +62,7 @@ struct Inspection {
   std::string dump = {};               // folder; empty: none
   std::vector<std::string> skip = {};  // names of optional passes
   std::string cache = {};              // folder; empty: none
+  Isa isa = Isa::avx512;               // at most
 
   static Inspection from_environment();
   bool skips(std::string_view pass) const;

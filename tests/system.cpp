@@ -126,6 +126,15 @@ int sysinfo(struct sysinfo* info) __THROW {
   return result;
 }
 
+// TEST_L1 and TEST_L2 in the environment are the bytes of the caches, as far as the code under test can tell.
+long sysconf(int name) __THROW {
+  static const auto next = real<long(int)>("sysconf");
+  const char* set = name == _SC_LEVEL1_DCACHE_SIZE  ? std::getenv("TEST_L1")
+                    : name == _SC_LEVEL2_CACHE_SIZE ? std::getenv("TEST_L2")
+                                                    : nullptr;
+  return set ? std::atol(set) : next(name);
+}
+
 int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),
                    void* argument) __THROWNL {
   static const auto next =

@@ -7,6 +7,7 @@
 namespace tenon {
 
 enum class Isa : uint8_t { sse2, avx2, avx512 };
+inline constexpr Isa isas[] = {Isa::sse2, Isa::avx2, Isa::avx512};
 std::string_view name(Isa isa);  // "avx512"
 
 struct Target {

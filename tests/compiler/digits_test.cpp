@@ -3,13 +3,14 @@
 #include <doctest/doctest.h>
 #include <tenon/tenon.h>
 
+#include "tests/runtime/folder.h"
+
 using namespace tenon;
 
 TEST_CASE("a linear softmax stays below 92 % on the drawn digits") {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tenon_linear_digits";
-  write_digits(folder);
-  const Mnist digits = load_mnist(folder);
-  std::filesystem::remove_all(folder);
+  const test::Folder folder;
+  write_digits(folder.path());
+  const Mnist digits = load_mnist(folder.path());
 
   Graph g;
   const Extent n = g.size("n", 64);

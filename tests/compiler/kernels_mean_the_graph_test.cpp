@@ -150,8 +150,9 @@ void check_values(const KernelList& list, const KernelMemory& actual, const Entr
 // The same at the level of loops, for a machine of any kind: the loops read back from their text, and give the same bits by
 // any number of threads.
 void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, int64_t n, uint64_t seed) {
-  const Isa isa = static_cast<Isa>(seed % 3);
-  Target target = Target::of(isa, isa);
+  Target target = Target::of(isas[seed % 3], isas[seed % 3]);
+  target.l1_bytes = (seed / 3 % 2 ? 32 : 48) << 10;
+  target.l2_bytes = int64_t{256 << 10} << seed / 6 % 4;
   for (const Kernel& kernel : list.kernels) {
     const loop::Function function = lower(kernel.name, isolate(list, kernel), target);
     const std::string text = str(function);

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <optional>
 #include <regex>
 
 #include "compiler/kernel/group.h"
@@ -20,12 +21,16 @@ namespace {
 
 // Environment variables for the length of a scope.
 struct Environment {
-  std::vector<const char*> names;
+  std::vector<std::pair<const char*, std::optional<std::string>>> before;
   Environment(std::initializer_list<std::pair<const char*, std::string>> variables) {
-    for (const auto& [name, value] : variables) setenv(name, value.c_str(), 1), names.push_back(name);
+    for (const auto& [name, value] : variables) {
+      const char* old = std::getenv(name);
+      before.emplace_back(name, old ? std::optional<std::string>(old) : std::nullopt);
+      setenv(name, value.c_str(), 1);
+    }
   }
   ~Environment() {
-    for (const char* name : names) unsetenv(name);
+    for (const auto& [name, value] : before) value ? setenv(name, value->c_str(), 1) : unsetenv(name);
   }
 };
 
@@ -144,6 +149,16 @@ TEST_CASE("TENON_SKIP leaves optional passes out, and the program means the same
   CHECK(has(text, "tenon: TENON_SKIP: no optional pass is called 'sinplify'\n"));
   CHECK(has(text, "tenon: simplify       skipped\n"));
   CHECK_FALSE(has(text, "expand         skipped"));
+}
+
+TEST_CASE("TENON_ISA uses no better instructions, and the program says which it uses") {
+  const std::string best = Target::host().str();
+  {
+    const Environment environment{{"TENON_ISA", "sse2"}};
+    CHECK(errors_of([] { CHECK(compile(small()).target == "sse2 (16 lanes)"); }) == "");
+  }
+  const Environment environment{{"TENON_ISA", "sse4"}};
+  CHECK(errors_of([&] { CHECK(compile(small()).target == best); }) == "tenon: TENON_ISA: 'sse4' is not sse2, avx2 or avx512\n");
 }
 
 TEST_CASE("a broken invariant names the pass and the file that holds the graph before it") {

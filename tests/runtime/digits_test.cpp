@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/check.h"
+#include "tests/runtime/folder.h"
 
 using namespace tenon;
 
@@ -50,8 +51,8 @@ TEST_CASE("all ten digits are drawn about equally often, with ink in the middle 
 }
 
 TEST_CASE("a folder of digits has the four files of MNIST") {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tenon_digits_test";
-  std::filesystem::remove_all(folder);
+  const test::Folder temporary;
+  const std::filesystem::path& folder = temporary.path();
   write_digits(folder, 30, 20, 5);
   CHECK(std::filesystem::file_size(folder / "train-images-idx3-ubyte") == 16 + 30 * 784);
   CHECK(std::filesystem::file_size(folder / "train-labels-idx1-ubyte") == 8 + 30);
@@ -66,7 +67,6 @@ TEST_CASE("a folder of digits has the four files of MNIST") {
   const Digit first = draw_digit(5, 30);  // the test set follows the training set in the sequence
   CHECK(std::equal(first.pixels.begin(), first.pixels.end(), bytes.begin() + 16,
                    [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); }));
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("digits that cannot be written are an error") {

@@ -7,12 +7,13 @@
 
 #include "runtime/data/digits.h"
 #include "runtime/data/idx.h"
+#include "tests/runtime/folder.h"
 
 using namespace tenon;
 
 TEST_CASE("digits that were written are read back") {
-  const std::filesystem::path folder = std::filesystem::temp_directory_path() / "tenon_mnist_test";
-  std::filesystem::remove_all(folder);
+  const test::Folder temporary;
+  const std::filesystem::path& folder = temporary.path();
   write_digits(folder, 30, 20, 5);
   const Mnist digits = load_mnist(folder);
   CHECK(digits.train_images.str() == "u8[30,784]");
@@ -37,7 +38,6 @@ TEST_CASE("digits that were written are read back") {
                         " nor t10k-labels-idx1-ubyte.gz")
                            .c_str(),
                        Error);
-  std::filesystem::remove_all(folder);
 }
 
 TEST_CASE("the original files of MNIST" * doctest::skip(!std::filesystem::exists(TENON_DATA "/mnist"))) {
