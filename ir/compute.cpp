@@ -29,56 +29,64 @@ double minimum(double a, double b) {
 }
 double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) / (1 + std::exp(x)); }
 
-#define TENON_ROW(name, arity, ulp, expression) \
-  Row { name, arity, [](double a, double b, double c) -> double { (void)a, (void)b, (void)c; return expression; }, ulp }
+constexpr ScalarKind leaf = ScalarKind::leaf, arithmetic = ScalarKind::arithmetic, real = ScalarKind::real;
+
+#define TENON_ROW(name, kind, cost, arity, ulp, expression)                                                         \
+  Row {                                                                                                             \
+    name, kind, cost, arity,                                                                                        \
+        [](double a, double b, double c) -> double { (void)a, (void)b, (void)c; return expression; }, ulp           \
+  }
 
 // In the order of Scalar::Function.
 const Row rows[] = {
-    {"constant", 0, nullptr, 0}, {"variable", 0, nullptr, 0}, {"size", 0, nullptr, 0}, {"load", -1, nullptr, 0},
-    TENON_ROW("add", 2, 0, a + b),
-    TENON_ROW("sub", 2, 0, a - b),
-    TENON_ROW("mul", 2, 0, a * b),
-    TENON_ROW("div", 2, 0, a / b),
-    TENON_ROW("floordiv", 2, 0, std::floor(a / b)),
-    TENON_ROW("mod", 2, 0, a - b * std::floor(a / b)),
-    TENON_ROW("neg", 1, 0, -a),
-    TENON_ROW("abs", 1, 0, std::fabs(a)),
-    TENON_ROW("sign", 1, 0, std::isnan(a) ? a : a > 0 ? 1.0 : a < 0 ? -1.0 : a),
-    TENON_ROW("fma", 3, 0, std::fma(a, b, c)),
-    TENON_ROW("eq", 2, 0, is_true(a == b)),
-    TENON_ROW("ne", 2, 0, is_true(a != b)),
-    TENON_ROW("lt", 2, 0, is_true(a < b)),
-    TENON_ROW("le", 2, 0, is_true(a <= b)),
-    TENON_ROW("and", 2, 0, is_true(a != 0 && b != 0)),
-    TENON_ROW("or", 2, 0, is_true(a != 0 || b != 0)),
-    TENON_ROW("not", 1, 0, is_true(a == 0)),
-    {"select", 3, nullptr, 0},
-    TENON_ROW("is_finite", 1, 0, is_true(std::isfinite(a))),
-    {"cast", 1, nullptr, 0},
-    TENON_ROW("max", 2, 0, maximum(a, b)),
-    TENON_ROW("min", 2, 0, minimum(a, b)),
-    TENON_ROW("floor", 1, 0, std::floor(a)),
-    TENON_ROW("ceil", 1, 0, std::ceil(a)),
-    TENON_ROW("round", 1, 0, std::nearbyint(a)),
-    TENON_ROW("sqrt", 1, 0, std::sqrt(a)),
-    TENON_ROW("exp", 1, 2, std::exp(a)),
-    TENON_ROW("expm1", 1, 2, std::expm1(a)),
-    TENON_ROW("log", 1, 2, std::log(a)),
-    TENON_ROW("log1p", 1, 2, std::log1p(a)),
-    TENON_ROW("pow", 2, 2, std::pow(a, b)),
-    TENON_ROW("sin", 1, 2, std::sin(a)),
-    TENON_ROW("cos", 1, 2, std::cos(a)),
-    TENON_ROW("tanh", 1, 2, std::tanh(a)),
-    TENON_ROW("sigmoid", 1, 2, sigmoid(a)),
-    TENON_ROW("erf", 1, 2, std::erf(a)),
-    TENON_ROW("erfinv", 1, 4, special::erfinv(a)),
-    TENON_ROW("lgamma", 1, 4, special::lgamma(a)),
-    TENON_ROW("digamma", 1, 4, special::digamma(a)),
-    TENON_ROW("trigamma", 1, 4, special::trigamma(a)),
-    {"philox", 4, nullptr, 0},
+    {"constant", leaf, 0, 0, nullptr, 0},
+    {"variable", leaf, 0, 0, nullptr, 0},
+    {"size", leaf, 0, 0, nullptr, 0},
+    {"load", leaf, 0, -1, nullptr, 0},
+    TENON_ROW("add", arithmetic, 1, 2, 0, a + b),
+    TENON_ROW("sub", arithmetic, 1, 2, 0, a - b),
+    TENON_ROW("mul", arithmetic, 1, 2, 0, a * b),
+    TENON_ROW("div", arithmetic, 4, 2, 0, a / b),
+    TENON_ROW("floordiv", arithmetic, 1, 2, 0, std::floor(a / b)),
+    TENON_ROW("mod", arithmetic, 1, 2, 0, a - b * std::floor(a / b)),
+    TENON_ROW("neg", arithmetic, 1, 1, 0, -a),
+    TENON_ROW("abs", arithmetic, 1, 1, 0, std::fabs(a)),
+    TENON_ROW("sign", arithmetic, 1, 1, 0, std::isnan(a) ? a : a > 0 ? 1.0 : a < 0 ? -1.0 : a),
+    TENON_ROW("fma", arithmetic, 1, 3, 0, std::fma(a, b, c)),
+    TENON_ROW("eq", arithmetic, 1, 2, 0, is_true(a == b)),
+    TENON_ROW("ne", arithmetic, 1, 2, 0, is_true(a != b)),
+    TENON_ROW("lt", arithmetic, 1, 2, 0, is_true(a < b)),
+    TENON_ROW("le", arithmetic, 1, 2, 0, is_true(a <= b)),
+    TENON_ROW("and", arithmetic, 1, 2, 0, is_true(a != 0 && b != 0)),
+    TENON_ROW("or", arithmetic, 1, 2, 0, is_true(a != 0 || b != 0)),
+    TENON_ROW("not", arithmetic, 1, 1, 0, is_true(a == 0)),
+    {"select", arithmetic, 1, 3, nullptr, 0},
+    TENON_ROW("is_finite", arithmetic, 1, 1, 0, is_true(std::isfinite(a))),
+    {"cast", arithmetic, 1, 1, nullptr, 0},
+    TENON_ROW("max", arithmetic, 1, 2, 0, maximum(a, b)),
+    TENON_ROW("min", arithmetic, 1, 2, 0, minimum(a, b)),
+    TENON_ROW("floor", arithmetic, 1, 1, 0, std::floor(a)),
+    TENON_ROW("ceil", arithmetic, 1, 1, 0, std::ceil(a)),
+    TENON_ROW("round", arithmetic, 1, 1, 0, std::nearbyint(a)),
+    TENON_ROW("sqrt", real, 4, 1, 0, std::sqrt(a)),
+    TENON_ROW("exp", real, 16, 1, 2, std::exp(a)),
+    TENON_ROW("expm1", real, 16, 1, 2, std::expm1(a)),
+    TENON_ROW("log", real, 16, 1, 2, std::log(a)),
+    TENON_ROW("log1p", real, 16, 1, 2, std::log1p(a)),
+    TENON_ROW("pow", real, 16, 2, 2, std::pow(a, b)),
+    TENON_ROW("sin", real, 16, 1, 2, std::sin(a)),
+    TENON_ROW("cos", real, 16, 1, 2, std::cos(a)),
+    TENON_ROW("tanh", real, 16, 1, 2, std::tanh(a)),
+    TENON_ROW("sigmoid", real, 16, 1, 2, sigmoid(a)),
+    TENON_ROW("erf", real, 16, 1, 2, std::erf(a)),
+    TENON_ROW("erfinv", real, 16, 1, 4, special::erfinv(a)),
+    TENON_ROW("lgamma", real, 16, 1, 4, special::lgamma(a)),
+    TENON_ROW("digamma", real, 16, 1, 4, special::digamma(a)),
+    TENON_ROW("trigamma", real, 16, 1, 4, special::trigamma(a)),
+    {"philox", ScalarKind::bits, 24, 4, nullptr, 0},
 };
 #undef TENON_ROW
-static_assert(std::size(rows) == Scalar::philox + 1);
+static_assert(std::size(rows) == scalar_functions);
 
 bool is_index(const Scalar& x) { return x->dtype == i64; }
 std::optional<int64_t> literal(const Scalar& x) {

@@ -85,15 +85,25 @@ Scalar operator==(Scalar a, int64_t b);
 Scalar operator&&(Scalar a, Scalar b);
 Scalar select(Scalar condition, Scalar a, Scalar b);
 
+enum class ScalarKind : uint8_t {
+  leaf,
+  arithmetic,  // of any type
+  real,        // of floats, by its reference where nothing better is known
+  bits,        // of random numbers
+};
+
 // One row per function of one element: how many arguments it takes, what it means on doubles, and the largest error
 // of the compiled f32 version in units in the last place (0: correctly rounded or exact).
 struct ScalarFunction {
   std::string_view name;
+  ScalarKind kind;
+  int cost;  // of one element, in additions, roughly
   int arity;
   double (*reference)(double a, double b, double c);  // null for leaves and for functions of types (cast, select)
   double ulp;
 };
 const ScalarFunction& function(Scalar::Function function);
+inline constexpr int scalar_functions = Scalar::philox + 1;
 
 // 32 random bits of Philox4x32-10: key = seed (64 bits), counter = (index / 4, stream, step), word index % 4.
 uint32_t philox_bits(int64_t seed, int64_t stream, int64_t step, int64_t index);

@@ -7,12 +7,11 @@ namespace {
 
 constexpr int most_nested = 256;
 
-bool of_floats(Scalar::Function function) { return function >= Scalar::sqrt && function < Scalar::philox; }
-
 std::optional<Scalar::Function> function_of(std::string_view name) {
-  for (int f = Scalar::add; f <= Scalar::philox; ++f)
-    if (function(static_cast<Scalar::Function>(f)).name == name && f != Scalar::cast)
-      return static_cast<Scalar::Function>(f);
+  for (int f = 0; f < scalar_functions; ++f) {
+    const auto made = static_cast<Scalar::Function>(f);
+    if (function(made).name == name && function(made).kind != ScalarKind::leaf && made != Scalar::cast) return made;
+  }
   return {};
 }
 
@@ -236,7 +235,7 @@ Scalar ScalarReader::make(Scalar::Function f, std::vector<Scalar> arguments, siz
       fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type),
                               tenon::name(arguments[i]->dtype)));
   const bool logical = f == Scalar::logical_and || f == Scalar::logical_or || f == Scalar::logical_not;
-  if ((of_floats(f) && !is_float(type)) || (logical && type != boolean) ||
+  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) ||
       (f == Scalar::philox && type != i64))
     fail_at(at, fmt::format("{} is not a function of {}", name, tenon::name(type)));
   return Scalar::call(f, std::move(arguments));

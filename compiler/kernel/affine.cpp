@@ -284,6 +284,23 @@ std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t var
   return result;
 }
 
+// From the innermost stride outwards, every axis begins where the ones before it end.
+bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, int64_t maximum) {
+  std::map<int64_t, int64_t> count_by_stride;
+  for (size_t v = 0; v < axes.size(); ++v) {
+    const int64_t count = axes[v].at(maximum);
+    const auto apart = stride(load, shape, static_cast<int64_t>(v));
+    if (count == 1) continue;
+    if (!apart || !count_by_stride.emplace(std::abs(apart->at(maximum)), count).second) return false;
+  }
+  int64_t next = 1;
+  for (const auto& [stride, count] : count_by_stride) {
+    if (stride != next) return false;
+    next *= count;
+  }
+  return true;
+}
+
 bool is_affine(const Scalar& load, const Shape& shape) {
   VariableExtents none;
   Simplifier simplifier(none);

@@ -19,6 +19,10 @@ Scalar simplify_loads(const Scalar& x, const VariableExtents& extents);
 // one number (times the run-time size); the load reads a row-major buffer of that shape.
 std::optional<Extent> stride(const Scalar& load, const Shape& shape, int64_t variable);
 
+// Whether the load from a buffer of that shape, over axes of such extents, is at each element of it once, where the run-time
+// size has that maximum.
+bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, int64_t maximum);
+
 // Whether the address of the load in a row-major buffer of that shape is a sum of multiples of variables, sizes and a
 // constant.
 bool is_affine(const Scalar& load, const Shape& shape);

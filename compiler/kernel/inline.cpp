@@ -1,9 +1,8 @@
 // Which values are stored. Before: a graph of compute definitions. After: items, whose expressions read leaves and other
 // items only. A view or a cheap value is substituted into its readers; an expensive one (an exponential) only into a single
 // reader that uses each element once. Both sides of that choice round alike, so it changes no bits.
-#include <unordered_set>
-
 #include "compiler/kernel/affine.h"
+#include "compiler/kernel/cost.h"
 #include "compiler/kernel/item.h"
 #include "ir/op.h"
 
@@ -15,38 +14,6 @@ constexpr int cheap = 4;  // operations an element may cost to be computed again
 // Beyond it a value is stored: substituting longer and longer expressions into each other takes a time that grows with the
 // square of a graph's depth. The longest of any model so far is 107.
 constexpr int64_t largest_expression = 256;
-
-int weight(const ScalarNode& x) {
-  Scalar::Function function = x.function;
-  DType dtype = x.dtype;
-  if (function <= Scalar::load) return 0;
-  // A pixel over a constant is emitted as products.
-  if (function == Scalar::div && x.arguments[0]->function == Scalar::cast && x.arguments[1]->function == Scalar::constant &&
-      x.arguments[0]->arguments[0]->dtype == u8)
-    return 1;
-  if (function == Scalar::philox) return 24;
-  if (function >= Scalar::exp) return 16;
-  if (function == Scalar::div || function == Scalar::sqrt) return is_float(dtype) ? 4 : 8;
-  return 1;
-}
-
-// Operations of one element, without index arithmetic.
-int cost(const Scalar& x) {
-  std::unordered_set<const ScalarNode*> seen;
-  std::vector<Scalar> open{x};
-  int sum = 0;
-  while (!open.empty()) {
-    const Scalar node = std::move(open.back());
-    open.pop_back();
-    if (!seen.insert(&*node).second) continue;
-    sum += weight(*node);
-    if (node->function != Scalar::load)
-      open.insert(open.end(), node->arguments.begin(), node->arguments.end());
-    else if (node->guarded)
-      ++sum, open.insert(open.end(), {node->guard(), node->otherwise()});
-  }
-  return sum;
-}
 
 Scalar zero(DType dtype) { return dtype == boolean ? Scalar::boolean(false) : Scalar::number(dtype, 0); }
 
@@ -300,7 +267,7 @@ class Collector {
     if (operations > cheap) return info.readers.size() > 1;
     if (type(id).scalar()) return false;
     if (info.readers.size() <= 1) return false;
-    // Reading what is stored anyway is no dearer than reading this value; storing another value for it is.
+    // Reading what is stored anyway costs no more than reading this value; storing another value for it is.
     bool expensive = false;
     int arrays = 0;
     each_load(value, [&](const Scalar& load) {
@@ -392,25 +359,7 @@ class Collector {
     NodeId source = static_cast<NodeId>(x->integer);
     bool all = type(source).elements() == type(id).elements();
     bool input = leaf(body_, source) == Leaf::input && is_integer(x->dtype);
-    return input && widening && all && meets_each_once(x, type(id).shape) ? source : -1;
-  }
-
-  // Whether the load, over axes of that shape, is at each element of its buffer once: from the innermost stride outwards,
-  // every axis begins where the ones before it end.
-  bool meets_each_once(const Scalar& load, const Shape& axes) const {
-    std::map<int64_t, int64_t> count_by_stride;
-    for (size_t v = 0; v < axes.size(); ++v) {
-      const int64_t count = axes[v].at(maximum_);
-      auto apart = stride(load, type(static_cast<NodeId>(load->integer)).shape, static_cast<int64_t>(v));
-      if (count == 1) continue;
-      if (!apart || !count_by_stride.emplace(std::abs(apart->at(maximum_)), count).second) return false;
-    }
-    int64_t next = 1;
-    for (const auto& [stride, count] : count_by_stride) {
-      if (stride != next) return false;
-      next *= count;
-    }
-    return true;
+    return input && widening && all && meets_each_once(x, type(source).shape, type(id).shape, maximum_) ? source : -1;
   }
 
   void add_stores() {

@@ -1,14 +1,13 @@
 #include "compiler/kernel/item.h"
 
+#include "compiler/kernel/cost.h"
 #include "ir/op.h"
 
 namespace tenon {
 
-constexpr int64_t function_size = 16;  // instructions of an exponential and the like, roughly
-
 int64_t size_of(const Scalar& x) {
   int64_t sum = 0;
-  if (x) visit(x, [&](const Scalar& node) { sum += node->function >= Scalar::exp ? function_size : 1; });
+  if (x) visit(x, [&](const Scalar& node) { sum += is_expensive(node->function) ? function(node->function).cost : 1; });
   return sum;
 }
 

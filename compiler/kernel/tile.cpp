@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "compiler/kernel/cost.h"
+
 namespace tenon {
 namespace {
 
@@ -64,7 +66,7 @@ class Tiler {
     double count = rows * static_cast<double>(points(s.axes) * points(s.reduced)), bytes = 0, operations = 1;
     visit(s.value, [&](const Scalar& x) {
       if (x->function == Scalar::load && !x->indices().empty()) bytes += static_cast<double>(byte_size(x->dtype));
-      if (x->function > Scalar::load) operations += x->function >= Scalar::exp ? function_operations : 1;
+      if (function(x->function).kind != ScalarKind::leaf) operations += is_expensive(x->function) ? function_operations : 1;
     });
     return count * std::max(bytes / bytes_per_ns, operations / operations_per_ns);
   }

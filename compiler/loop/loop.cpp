@@ -52,7 +52,10 @@ std::string ValueType::str() const {
   return fmt::format("{}{}{}", address ? "@" : "", tenon::name(dtype), vector ? "x16" : "");
 }
 
-bool is_reference(int64_t function) { return function >= Scalar::sqrt && function <= Scalar::trigamma; }
+bool is_reference(int64_t number) {
+  return number >= 0 && number < scalar_functions &&
+         function(static_cast<Scalar::Function>(number)).kind == ScalarKind::real;
+}
 
 bool makes_value(Code code) {
   switch (code) {

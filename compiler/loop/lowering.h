@@ -107,7 +107,8 @@ class Lowering {
   Value make_call(const Scalar& x, ValueType type, const Values& arguments);
   Value load(const Scalar& x, bool wide);
   Value load_lanes(const Scalar& x);
-  Value linear(const Linear& form, bool varying, bool wide, bool narrow);
+  enum class Terms : uint8_t { common, of_lanes };  // the same in all lanes, or not
+  Value linear(const Linear& form, Terms which, ValueType type);
   Value all(const Linear& form);
   Value lane_offsets(const Linear& form, const tenon::Type& type);
   Value element(BufferId buffer, const Linear& form);

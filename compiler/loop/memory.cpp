@@ -6,14 +6,14 @@
 
 namespace tenon::loop {
 
-// The sum of those terms that vary between the lanes, or of those that do not; 16 lanes if wide, of i32 if narrow. Terms
-// are added from the outermost level inwards, so that each partial sum leaves the loops it does not need.
-Value Lowering::linear(const Linear& form, bool varying, bool wide, bool narrow) {
+// The sum of such terms, of an integer type: of scalars, what the first lane has. They are added from the outermost level
+// inwards, so that each partial sum leaves the loops it does not need.
+Value Lowering::linear(const Linear& form, Terms which, ValueType type) {
+  const bool varying = which == Terms::of_lanes;
   std::vector<std::pair<size_t, const Linear::Term*>> terms;
   for (const Linear::Term& term : form.terms)
     if (varies(facts(term.atom)) == varying) terms.emplace_back(level(facts(term.atom)), &term);
   std::stable_sort(terms.begin(), terms.end(), [](auto& a, auto& b) { return a.first < b.first; });
-  const DType dtype = narrow ? i32 : i64;
   auto times = [&](Value x, Factor factor) {
     if (factor == Factor{1, 0}) return x;
     Value c = b.integer(factor.c);
@@ -21,26 +21,26 @@ Value Lowering::linear(const Linear& form, bool varying, bool wide, bool narrow)
       c = b.extent(Extent(factor.n, list.size ? list.size : "n"));
       if (factor.c != 0) c = b.add(c, b.integer(factor.c));
     }
-    c = b.cast(c, dtype);
+    c = b.cast(c, type.dtype);
     return b.mul(x, x.type.vector ? b.splat(c) : c);
   };
   Value sum;
   if (!varying && !form.constant.zero()) {
     Builder::Position outermost(b, 1);
-    sum = times(b.integer(1, dtype), form.constant);
+    sum = times(b.integer(1, type.dtype), form.constant);
   }
   for (auto [at, term] : terms) {
     Builder::Position position(b, at + 1);
-    Value x = times(b.cast(value(term->atom, wide && varying), dtype), term->factor);
+    Value x = times(b.cast(value(term->atom, type.vector && varying), type.dtype), term->factor);
     sum = sum ? b.add(sum, x) : x;
   }
-  if (!sum) sum = b.integer(0, dtype);
-  return wide ? b.splat(sum) : sum;
+  if (!sum) sum = b.integer(0, type.dtype);
+  return type.vector ? b.splat(sum) : sum;
 }
 
 // The address of the lanes' common part.
 Value Lowering::element(BufferId id, const Linear& form) {
-  Value offset = linear(form, false, false, false);
+  Value offset = linear(form, Terms::common, {i64});
   if (list.buffers[static_cast<size_t>(id)].storage == Storage::row && row_lanes) offset = b.mul(offset, b.integer(lanes));
   return b.at(base(id), offset);
 }
@@ -48,13 +48,13 @@ Value Lowering::element(BufferId id, const Linear& form) {
 // The offsets, in elements, of the lanes from their common part.
 Value Lowering::lane_offsets(const Linear& form, const tenon::Type& type) {
   const bool narrow = type.elements().at(list.maximum) < int64_t{1} << 26;
-  return linear(form, true, true, narrow);
+  return linear(form, Terms::of_lanes, {narrow ? i32 : i64, true});
 }
 
 // The whole sum: of the vector variable's first lane.
 Value Lowering::all(const Linear& form) {
-  Value result = linear(form, false, false, false);
-  return vector_level() ? b.add(result, linear(form, true, false, false)) : result;
+  Value result = linear(form, Terms::common, {i64});
+  return vector_level() ? b.add(result, linear(form, Terms::of_lanes, {i64})) : result;
 }
 
 Value Lowering::load(const Scalar& x, bool wide) {

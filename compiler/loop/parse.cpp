@@ -185,7 +185,7 @@ class FunctionReader : ValueReader {
     skip_blanks();
     const size_t start = at_;
     const std::string_view word = identifier();
-    for (int64_t i = Scalar::sqrt; i <= Scalar::trigamma; ++i)
+    for (int64_t i = 0; i < scalar_functions; ++i)
       if (is_reference(i) && tenon::function(static_cast<Scalar::Function>(i)).name == word) return i;
     fail_at(start, "expected the name of a function that has a reference");
   }

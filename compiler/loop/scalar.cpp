@@ -162,8 +162,8 @@ Value Lowering::make_index(const Scalar& x, bool wide) {
   const Linear form = forms_.of(x);
   if (form.terms.size() == 1 && form.terms[0].atom == x) return {};
   if (!wide) return all(form);
-  Value same = linear(form, false, true, false);
-  return b.add(same, linear(form, true, true, false));
+  Value same = linear(form, Terms::common, {i64, true});
+  return b.add(same, linear(form, Terms::of_lanes, {i64, true}));
 }
 
 Value Lowering::make_call(const Scalar& x, ValueType type, const Values& a) {

@@ -138,7 +138,7 @@ llvm::Value* Emitter::reference(const loop::Node& node, const Values& arguments)
 
 std::vector<std::pair<std::string, const void*>> reference_symbols() {
   std::vector<std::pair<std::string, const void*>> symbols;
-  for (int f = 0; f <= Scalar::philox; ++f) {
+  for (int f = 0; f < scalar_functions; ++f) {
     if (!loop::is_reference(f)) continue;
     const auto function = static_cast<Scalar::Function>(f);
     symbols.emplace_back(symbol(function), reinterpret_cast<const void*>(tenon::function(function).reference));
