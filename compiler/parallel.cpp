@@ -52,6 +52,7 @@ void in_parallel(size_t count, const std::function<std::function<void(size_t)>()
     } catch (...) {
       std::lock_guard lock(mutex);
       if (!failure) failure = std::current_exception();
+      next = count;
     }
   };
   {

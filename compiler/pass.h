@@ -21,7 +21,7 @@ namespace tenon {
 // What a pass reads and what it makes; each is a language of its own.
 enum class Level : uint8_t { graph, kernels, loops, machine };
 
-// All that a compilation has made so far. A pass goes from a level to the same or the next one.
+// All that a compilation has made so far. A pass goes from a level to the same or the next one; `reuse` looks ahead.
 struct Compilation {
   Target target;
   NativeOptions native = {};
@@ -68,8 +68,8 @@ struct Inspection {
   bool skips(std::string_view pass) const;
   void report(std::string_view line) const;  // level 1, to stderr
   void stage(int level, std::string_view name, std::string_view extension, const std::function<std::string()>& text);
-  // Runs a pass and verifies what it gives; returns the milliseconds. An InternalError inside is thrown again with the pass's name and the file that
-  // holds the graph before it, or the kernels or loops as they are.
+  // Runs a pass and verifies what it gives; returns the milliseconds. An InternalError inside is thrown again with the
+  // pass's name and the file that holds the graph before it, or the kernels or loops as they are.
   double run(const Pass& pass, Compilation& c);
 
  private:

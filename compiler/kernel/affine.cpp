@@ -54,19 +54,6 @@ class Simplifier {
 
   const Scalar& atom_at(size_t a) const { return atoms_[a]; }
 
-  // The bounds of an affine sum in which each variable stands once are reached.
-  bool leaves(const Polynomial& p, Extent extent) const {
-    std::vector<size_t> variables;
-    for (const auto& [monomial, coefficient] : p)
-      for (size_t a : monomial)
-        if (atoms_[a]->function == Scalar::variable) variables.push_back(a);
-    std::ranges::sort(variables);
-    const bool once = std::ranges::adjacent_find(variables) == variables.end();
-    const std::optional<Range> r = once && affine(p) ? range(p) : std::nullopt;
-    if (!r) return false;
-    const Bound end = extent.symbolic() ? Bound{extent.count, 0} : Bound{0, extent.count};
-    return !r->low.never_negative() || !(end + -1 * r->high + Bound{0, -1}).never_negative();
-  }
   bool affine(const Polynomial& p) const {
     return std::ranges::all_of(p, [&](const auto& term) {
       int variables = 0;
@@ -306,12 +293,6 @@ bool is_affine(const Scalar& load, const Shape& shape) {
   Simplifier simplifier(none);
   const Polynomial at = address(simplifier, load, shape);
   return simplifier.affine(at);
-}
-
-bool leaves(const Scalar& index, Extent extent, const VariableExtents& extents) {
-  Simplifier simplifier(extents);
-  const Polynomial at = simplifier.polynomial(index);
-  return simplifier.leaves(at, extent);
 }
 
 }  // namespace tenon

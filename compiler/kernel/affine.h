@@ -27,8 +27,4 @@ bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, 
 // constant.
 bool is_affine(const Scalar& load, const Shape& shape);
 
-// Whether the index, which is a sum of multiples of variables, sizes and a constant, leaves [0, extent) for some values of
-// the variables at some size; false if it is no such sum. No variable runs over nothing.
-bool leaves(const Scalar& index, Extent extent, const VariableExtents& extents);
-
 }  // namespace tenon

@@ -19,6 +19,7 @@ class KernelReader : ScalarReader {
     while (more) {
       list_ = {};
       buffers_.clear();
+      shared_.clear();
       sizes_.clear();
       const size_t start = at_;
       head();
@@ -65,7 +66,7 @@ class KernelReader : ScalarReader {
     if (keyword == "size") return size(), true;
     if (keyword == "entry") return list_.entry = quoted_text(), true;
     if (keyword == "arena") return arena(), true;
-    if (keyword == "numbers") return list_.numbers = count("how many numbers are given"), true;
+    if (keyword == "numbers") return numbers(), true;
     if (keyword == "input") return list_.inputs.push_back(binding()), true;
     if (keyword == "output") return list_.outputs.push_back(binding()), true;
     if (keyword == "state") return state(), true;
@@ -77,6 +78,12 @@ class KernelReader : ScalarReader {
     if (!accept_word("entry") || !accept_word("check")) fail_at(at_, "expected 'on entry check'");
     list_.door.push_back(check());
     return true;
+  }
+
+  void numbers() {
+    const size_t start = at_;
+    list_.numbers = count("how many numbers are given");
+    if (list_.numbers > 1 << 16) fail_at(start + 1, fmt::format("{} numbers are given, valid is up to 65536", list_.numbers));
   }
 
   std::string quoted_text() {
@@ -164,12 +171,13 @@ class KernelReader : ScalarReader {
   }
 
   // Arguments are numbered in order; those that may share bytes have the offset of the first of them.
-  void argument(const Buffer& made, size_t at) const {
-    int64_t slot = 0;
-    for (const Buffer& other : list_.buffers) slot += other.storage == Storage::argument;
+  void argument(const Buffer& made, size_t at) {
+    const int64_t slot = std::ssize(shared_);
     if (made.slot != slot) fail_at(at, fmt::format("this is argument {}, not {}", slot, made.slot));
-    if (made.offset < 0 || made.offset > slot)
-      fail_at(at, fmt::format("argument {} shares bytes with itself or an earlier one, not with {}", slot, made.offset));
+    if (made.offset < 0 || made.offset > slot ||
+        (made.offset < slot && shared_[static_cast<size_t>(made.offset)] != made.offset))
+      fail_at(at, fmt::format("argument {} shares bytes with itself or the first of some, not with {}", slot, made.offset));
+    shared_.push_back(made.offset);
   }
 
   int kernel_number() {
@@ -397,6 +405,7 @@ class KernelReader : ScalarReader {
 
   KernelList list_;
   std::map<std::string, BufferId, std::less<>> buffers_;
+  std::vector<int64_t> shared_;  // by argument: the first that may share bytes with it
 };
 
 }  // namespace

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "compiler/kernel/affine.h"
+#include "compiler/kernel/bounds.h"
 
 namespace tenon {
 namespace {
@@ -103,7 +103,10 @@ class KernelVerifier {
              const std::vector<Scalar>& expressions) const {
     std::set<int64_t> variables;
     for (const Axis& axis : loops)
-      if (!variables.insert(axis.variable).second)
+      if (axis.variable >= first_given)
+        broken("{}: {} runs over {}, which stands for a number that is given", kernel_.name, reader,
+               variable_name(axis.variable));
+      else if (!variables.insert(axis.variable).second)
         broken("{}: {} runs over {} twice", kernel_.name, reader, variable_name(axis.variable));
     for (const Scalar& x : expressions)
       visit(x, [&](const Scalar& node) {
@@ -117,19 +120,17 @@ class KernelVerifier {
 
   // Of loads that stand under no guard.
   void inside(std::string_view reader, const std::vector<Axis>& loops, const std::vector<Scalar>& expressions) const {
-    constexpr int64_t most = 1 << 10;  // variables that a text may name without making a long table of them
-    VariableExtents extents;
+    std::map<int64_t, Extent> extents;
     for (const Axis& axis : loops) {
-      if (axis.extent.count == 0 || axis.variable < 0 || axis.variable >= most) return;
-      if (axis.variable >= std::ssize(extents)) extents.resize(static_cast<size_t>(axis.variable) + 1);
-      extents[static_cast<size_t>(axis.variable)] = axis.extent;
+      if (axis.extent.count == 0) return;
+      extents[axis.variable] = axis.extent;
     }
     for (const Scalar& x : expressions)
       each_load(x, [&](const Scalar& load) {
         const Shape& shape = buffer(load->integer).type.shape;
         if (load->guarded || load->indices().size() != shape.size()) return;
         for (size_t i = 0; i < shape.size(); ++i)
-          if (leaves(load->indices()[i], shape[i], extents))
+          if (leaves(load->indices()[i], shape[i], extents, list_.maximum))
             broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader,
                    buffer(load->integer).name, buffer(load->integer).type.str(), i);
       });

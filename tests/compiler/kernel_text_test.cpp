@@ -114,6 +114,11 @@ TEST_CASE("a text that is no kernel list is an Error with the place") {
   CHECK(
       flaw(with_kernels("buffer q disk f32[n]")) ==
       "a.kernels:12:10: expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
+  CHECK(flaw(with_kernels("buffer q argument f32[n] slot 1 at 0")) == "a.kernels:12:8: this is argument 0, not 1");
+  const std::string three = "buffer a argument f32[n] slot 0 at 0\nbuffer b argument f32[n] slot 1 at 0\nbuffer c argument f32[n] slot 2 at ";
+  CHECK(flaw(with_kernels(three + "1")) == "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 1");
+  CHECK(flaw(with_kernels(three + "3")) == "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 3");
+  CHECK(flaw(with_kernels("numbers 65537")) == "a.kernels:12:9: 65537 numbers are given, valid is up to 65536");
   CHECK(flaw(with_kernels("on entry check 0 <= x < 4 \"x\"")) ==
         "a.kernels:12:21: an index is of integers, not f32");
 }

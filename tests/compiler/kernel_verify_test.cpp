@@ -192,11 +192,11 @@ TEST_CASE("kernels that run beside each other are alive together") {
 }
 
 TEST_CASE("a load that leaves its buffer at some size is found before anything runs") {
-  auto read = [](const std::string& index, const std::string& rows = "i<n") {
+  auto read = [](const std::string& index) {
     const std::string text =
         "kernels 1\nsize n <= 64\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[n,4]\ninput \"z\" f32[8n]\n"
         "output \"y\" f32[n,4]\nbuffer x input f32[n,4] slot 0\nbuffer z input f32[8n] slot 1\n"
-        "buffer y output f32[n,4] slot 0\nk1 for " + rows + "\n  y[i,j] for j<4 = " + index + "\n";
+        "buffer y output f32[n,4] slot 0\nk1 for i<n\n  y[i,j] for j<4 = " + index + "\n";
     const std::string said = test::message([&] { parse_kernels(text, "a.kernels"); });
     return said.substr(0, said.find('\n'));
   };
@@ -215,7 +215,20 @@ TEST_CASE("a load that leaves its buffer at some size is found before anything r
   CHECK(read("z[2 * j * n + i]") == "no error");  // 6n + n - 1
   CHECK(read("z[3 * j * n + i]") == z);
   CHECK(read("z[4 * i + 5 * j]") == z);           // 4n + 11 is more than 8n while n is less than 3
-  CHECK(read("z[i * n - i]") == "no error");      // no sum of multiples: the run looks at it
+  CHECK(read("z[i * n - i]") == z);               // 63 * 63 at the maximum
+  CHECK(read("sum over i2000<8 of z[i2000]") == "no error");
+  CHECK(read("sum over i2000<9 of z[i2000]") == z);
+  CHECK(read("z[j + i // 2]") == "no error");     // a quotient: the run looks at it
+  // Nothing that a text says makes this check fail itself.
+  CHECK(read("z[5 // 0]") == "no error");
+  CHECK(read("z[i // 0 // 4 + i % (j - j)]") == "no error");
+  CHECK(read("z[i * 9223372036854775807 * 4]") == "no error");
+  std::string doubled = "1.0\n  $1 = i\n", deep = doubled;
+  for (int k = 2; k < 60; ++k) doubled += fmt::format("  ${} = ${} + ${}\n", k, k - 1, k - 1);
+  for (int k = 2; k < 100000; ++k) deep += fmt::format("  ${} = ${} + i\n", k, k - 1);
+  const std::string second = "a.kernels:1:1: k1: statement 2 reads 'z', which is f32[8n], outside of its axis 0";
+  CHECK(read(doubled + "  y[i,j] for j<4 = z[$59]") == second);
+  CHECK(read(deep + "  y[i,j] for j<4 = z[$99999]") == second);
   CHECK(read("(x[i + 1,j] if i + 1 < n else 0.0)") == "no error");
 }
 
