@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
-#include "compiler/kernel/affine.h"
+#include "compiler/kernel/index.h"
 #include "compiler/kernel/tile.h"
 
 namespace tenon {
@@ -76,7 +76,7 @@ class Cutter {
     if (x->function == Scalar::constant) return 0;
     if (x->function != Scalar::load || x->guarded) return {};
     const Type& type = list_.buffers[static_cast<size_t>(x->integer)].type;
-    auto elements = stride(x, type.shape, axis.variable);
+    auto elements = IndexForms().stride(type.shape, x->indices(), axis.variable);
     if (!elements) return {};
     return at(*elements) * element_;
   }

@@ -1,7 +1,7 @@
 // Which values are stored. Before: a graph of compute definitions. After: items, whose expressions read leaves and other
 // items only. A view or a cheap value is substituted into its readers; an expensive one (an exponential) only into a single
 // reader that uses each element once. Both sides of that choice round alike, so it changes no bits.
-#include "compiler/kernel/affine.h"
+#include "compiler/kernel/index.h"
 #include "compiler/kernel/cost.h"
 #include "compiler/kernel/item.h"
 #include "ir/op.h"
@@ -241,7 +241,7 @@ class Collector {
     each_load(x, [&](const Scalar& load) {
       if (load->indices().empty() || load->dtype == x->dtype) narrow = narrow && &*load == &*x;
       loads += !load->indices().empty();
-      plain = plain && !load->guarded && is_affine(load, type(static_cast<NodeId>(load->integer)).shape);
+      plain = plain && !load->guarded && IndexForms().is_affine(type(static_cast<NodeId>(load->integer)).shape, load->indices());
     });
     return loads == 1 && plain && (cost(x) == 0 || (cost(x) <= 2 && narrow));
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <map>
 
-#include "compiler/kernel/bounds.h"
+#include "compiler/kernel/index.h"
 
 namespace tenon {
 namespace {
@@ -120,17 +120,17 @@ class KernelVerifier {
 
   // Of loads that stand under no guard.
   void inside(std::string_view reader, const std::vector<Axis>& loops, const std::vector<Scalar>& expressions) const {
-    std::map<int64_t, Extent> extents;
+    IndexForms forms;
     for (const Axis& axis : loops) {
       if (axis.extent.count == 0) return;
-      extents[axis.variable] = axis.extent;
+      forms.bound(axis.variable, axis.extent);
     }
     for (const Scalar& x : expressions)
       each_load(x, [&](const Scalar& load) {
         const Shape& shape = buffer(load->integer).type.shape;
         if (load->guarded || load->indices().size() != shape.size()) return;
         for (size_t i = 0; i < shape.size(); ++i)
-          if (leaves(load->indices()[i], shape[i], extents, list_.maximum))
+          if (forms.leaves(load->indices()[i], shape[i], list_.maximum))
             broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader,
                    buffer(load->integer).name, buffer(load->integer).type.str(), i);
       });

@@ -23,7 +23,7 @@ constexpr int64_t stack_limit = 4 << 10;  // a row buffer beyond it lives in the
 }  // namespace
 
 Lowering::Lowering(std::string name, const IsolatedKernel& isolated, const Target& target)
-    : list(isolated.list), kernel(isolated.list.kernels[0]), target(target), b(std::move(name)), forms_(list.maximum) {
+    : list(isolated.list), kernel(isolated.list.kernels[0]), target(target), b(std::move(name)) {
   b.function().threads = kernel.threads > 1;
   b.function().numbers = static_cast<int64_t>(isolated.numbers.size());
   levels_.emplace_back();
@@ -43,15 +43,16 @@ Lowering::Lowering(std::string name, const IsolatedKernel& isolated, const Targe
 }
 
 void Lowering::bound_axes() {
-  for (const Axis& axis : kernel.rows) forms_.bound(axis);
+  auto bound = [&](const Axis& axis) { forms_.bound(axis.variable, axis.extent); };
+  std::ranges::for_each(kernel.rows, bound);
   for (const Statement& statement : kernel.body) {
-    for (const Axis& axis : statement.axes) forms_.bound(axis);
-    for (const Axis& axis : statement.reduced) forms_.bound(axis);
+    std::ranges::for_each(statement.axes, bound);
+    std::ranges::for_each(statement.reduced, bound);
   }
   if (!kernel.contraction) return;
-  forms_.bound(kernel.contraction->m);
-  forms_.bound(kernel.contraction->n);
-  for (const Axis& axis : kernel.contraction->k) forms_.bound(axis);
+  bound(kernel.contraction->m);
+  bound(kernel.contraction->n);
+  std::ranges::for_each(kernel.contraction->k, bound);
 }
 
 Value Lowering::base(BufferId id) {

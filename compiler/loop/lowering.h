@@ -12,7 +12,7 @@
 #include "compiler/kernel/isolate.h"
 #include "compiler/kernel/target.h"
 #include "compiler/loop/build.h"
-#include "compiler/loop/linear.h"
+#include "compiler/kernel/index.h"
 
 namespace tenon::loop {
 
@@ -67,11 +67,11 @@ class Lowering {
   std::function<Value(const Scalar& load, bool vector)> tile;
 
   // The factor of a variable in the flattened address of buffer[index], in elements; null if it is not affine in it.
-  std::optional<Extent> stride(BufferId buffer, std::span<const Scalar> index, int64_t variable) const;
+  std::optional<Extent> stride(BufferId buffer, std::span<const Scalar> index, int64_t variable);
   // The address of buffer[index] for the bound variables.
   Value address(BufferId buffer, std::span<const Scalar> index);
 
-  LinearForms& forms() { return forms_; }
+  IndexForms& forms() { return forms_; }
 
   Value first_lanes(Value count);  // the lanes i < count as a mask, null if that is known to be all of them
 
@@ -115,7 +115,7 @@ class Lowering {
   void forget(BufferId stored);
   void bound_axes();
 
-  LinearForms forms_;
+  IndexForms forms_;
   std::vector<Level> levels_;
   std::vector<Value> bases_;
   std::vector<char> written_;  // by buffer: the kernel stores to these bytes

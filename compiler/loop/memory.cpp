@@ -68,7 +68,7 @@ Value Lowering::load(const Scalar& x, bool wide) {
     loaded = load_lanes(x);
   } else {
     check(buffer.storage != Storage::row || !row_lanes, "a row buffer of 16 lanes is read as a vector");
-    Value address = b.at(base(x->integer), all(forms_.flatten(buffer.type, x->indices())));
+    Value address = b.at(base(x->integer), all(forms_.flatten(buffer.type.shape, x->indices())));
     if (x->guarded)
       loaded = b.load_masked(address, value(x->guard(), false), b.cast(value(x->otherwise(), false), address.type.dtype));
     else
@@ -81,7 +81,7 @@ Value Lowering::load(const Scalar& x, bool wide) {
 Value Lowering::load_lanes(const Scalar& x) {
   const tenon::Buffer& buffer = list.buffers[static_cast<size_t>(x->integer)];
   const ValueType type{stored(buffer.type.dtype), true};
-  const Linear form = forms_.flatten(buffer.type, x->indices());
+  const Linear form = forms_.flatten(buffer.type.shape, x->indices());
   Value address = element(x->integer, form);
   const int64_t variable = vector_level()->vector_variable;
   std::vector<const Linear::Term*> varying;
@@ -114,7 +114,7 @@ Value Lowering::load_lanes(const Scalar& x) {
 }
 
 Value Lowering::address(BufferId id, std::span<const Scalar> index) {
-  return b.at(base(id), all(forms_.flatten(list.buffers[static_cast<size_t>(id)].type, index)));
+  return b.at(base(id), all(forms_.flatten(list.buffers[static_cast<size_t>(id)].type.shape, index)));
 }
 
 void Lowering::store(BufferId id, std::span<const Scalar> index, Value value) {
@@ -126,7 +126,7 @@ void Lowering::store(BufferId id, std::span<const Scalar> index, Value value) {
 void Lowering::store_vector(BufferId id, std::span<const Scalar> index, Value value) {
   const tenon::Buffer& buffer = list.buffers[static_cast<size_t>(id)];
   value = b.cast(value, stored(value.type.dtype));
-  const Linear form = forms_.flatten(buffer.type, index);
+  const Linear form = forms_.flatten(buffer.type.shape, index);
   Value address = element(id, form);
   const int64_t variable = vector_level()->vector_variable;
   const Linear::Term* only = nullptr;
@@ -156,22 +156,8 @@ void Lowering::forget(BufferId stored) {
       });
 }
 
-std::optional<Extent> Lowering::stride(BufferId id, std::span<const Scalar> index, int64_t variable) const {
-  Linear form = forms_.flatten(list.buffers[static_cast<size_t>(id)].type, index);
-  Extent result = 0;
-  for (const Linear::Term& term : form.terms) {
-    if (term.atom == Scalar::index(variable)) {
-      if (term.factor.c != 0 && term.factor.n != 0) return {};
-      result = term.factor.n != 0 ? Extent(term.factor.n, list.size ? list.size : "n") : Extent(term.factor.c);
-      continue;
-    }
-    bool uses = false;
-    visit(term.atom, [&](const Scalar& leaf) {
-      uses |= leaf->function == Scalar::variable && leaf->integer == variable;
-    });
-    if (uses) return {};
-  }
-  return result;
+std::optional<Extent> Lowering::stride(BufferId id, std::span<const Scalar> index, int64_t variable) {
+  return forms_.stride(list.buffers[static_cast<size_t>(id)].type.shape, index, variable);
 }
 
 }  // namespace tenon::loop

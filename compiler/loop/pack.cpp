@@ -13,12 +13,12 @@ bool plain_load(const Lowering& low, const Scalar& x) {
   if (x->function != Scalar::load || x->guarded) return false;
   return in_memory(low.list.buffers[static_cast<size_t>(x->integer)].storage);
 }
-std::optional<Extent> stride(const Lowering& low, const Scalar& load, int64_t variable) {
+std::optional<Extent> stride(Lowering& low, const Scalar& load, int64_t variable) {
   return low.stride(load->integer, load->indices(), variable);
 }
 
 // Whether the loads of x that move with `variable` move by one element.
-bool contiguous(const Lowering& low, const Scalar& x, int64_t variable) {
+bool contiguous(Lowering& low, const Scalar& x, int64_t variable) {
   bool moves = false, unit = true;
   visit(x, [&](const Scalar& y) {
     if (y->function != Scalar::load) return;

@@ -8,7 +8,7 @@ namespace {
 
 class Planner {
  public:
-  Planner(const Kernel& kernel, const KernelList& list, LinearForms& forms) : list_(list), forms_(forms) {
+  Planner(const Kernel& kernel, const KernelList& list, IndexForms& forms) : list_(list), forms_(forms) {
     plan_.rows = kernel.rows;
     auto note = [&](const Axis& axis) { fresh_ = std::max(fresh_, axis.variable + 1); };
     std::for_each(kernel.rows.begin(), kernel.rows.end(), note);
@@ -117,9 +117,9 @@ class Planner {
       });
     };
     if (x->function == Scalar::load)
-      return of_form(forms_.flatten(list_.buffers[static_cast<size_t>(x->integer)].type, x->indices())) &&
+      return of_form(forms_.flatten(list_.buffers[static_cast<size_t>(x->integer)].type.shape, x->indices())) &&
              (!x->guarded || (linear_in(x->guard(), variable, known) && linear_in(x->otherwise(), variable, known)));
-    if (x->dtype == i64) return of_form(forms_.of(x));
+    if (x->dtype == i64) return of_form(forms_.linear(x));
     return arguments_linear(x, variable, known);
   }
   bool arguments_linear(const Scalar& x, int64_t variable, Known& known) const {
@@ -134,7 +134,7 @@ class Planner {
     Axis inner = axes.back(), outer = axes[axes.size() - 2];
     if (inner.extent.symbolic() && outer.extent.symbolic()) return false;
     Axis merged{fresh_++, outer.extent * inner.extent};
-    forms_.bound(merged);
+    forms_.bound(merged.variable, merged.extent);
     Scalar position = Scalar::index(merged.variable), extent = Scalar::extent(inner.extent);
     auto replace = [&](const Scalar& leaf) {
       if (leaf == Scalar::index(outer.variable)) return floordiv(position, extent);
@@ -187,14 +187,14 @@ class Planner {
   }
 
   const KernelList& list_;
-  LinearForms& forms_;
+  IndexForms& forms_;
   RowPlan plan_;
   int64_t fresh_ = 0;
 };
 
 }  // namespace
 
-RowPlan plan_rows(const Kernel& kernel, const KernelList& list, LinearForms& forms) {
+RowPlan plan_rows(const Kernel& kernel, const KernelList& list, IndexForms& forms) {
   return Planner(kernel, list, forms).run();
 }
 

@@ -2,7 +2,7 @@
 // How a row kernel is walked: which statements share a loop, which axes are merged into one, and whether the 16 lanes
 // run along the rows or along the statements' own axes. No choice changes a bit. No LLVM.
 #include "compiler/kernel/kernel.h"
-#include "compiler/loop/linear.h"
+#include "compiler/kernel/index.h"
 
 namespace tenon {
 
@@ -19,6 +19,6 @@ struct RowPlan {
 };
 
 // Binds the variables it makes in `forms`.
-RowPlan plan_rows(const Kernel& kernel, const KernelList& list, LinearForms& forms);
+RowPlan plan_rows(const Kernel& kernel, const KernelList& list, IndexForms& forms);
 
 }  // namespace tenon

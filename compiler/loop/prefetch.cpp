@@ -4,7 +4,7 @@
 
 namespace tenon::loop {
 
-std::vector<Scalar> epilogue_loads(const Lowering& low) {
+std::vector<Scalar> epilogue_loads(Lowering& low) {
   const Contraction& c = *low.kernel.contraction;
   std::vector<Scalar> loads;
   for (const Statement& s : low.kernel.body)

@@ -7,7 +7,7 @@
 namespace tenon::loop {
 
 // The distinct loads of the epilogue that are contiguous along n and differ from row to row.
-std::vector<Scalar> epilogue_loads(const Lowering& low);
+std::vector<Scalar> epilogue_loads(Lowering& low);
 
 // Prefetches one row of them.
 void prefetch(Lowering& low, const std::vector<Scalar>& loads, Value m, const Columns& columns);

@@ -81,7 +81,7 @@ void scatter(Lowering& low, const Statement& s) {
   Builder& b = low.b;
   const tenon::Type& type = low.list.buffers[static_cast<size_t>(s.buffer)].type;
   Axis first{int64_t{1} << 40, type.shape[0]};
-  low.forms().bound(first);
+  low.forms().bound(first.variable, first.extent);
   std::vector<Axis> all = s.axes;
   all.insert(all.begin(), first);
   std::vector<Scalar> index = s.index;
@@ -147,7 +147,7 @@ void check_indices(Lowering& low, const IndexCheck& checked) {
   Builder& b = low.b;
   const tenon::Buffer& buffer = low.list.buffers[static_cast<size_t>(checked.index)];
   Axis axis{0, buffer.type.elements()};
-  low.forms().bound(axis);
+  low.forms().bound(axis.variable, axis.extent);
   // The elements, flattened, as a reading of the buffer.
   std::vector<Scalar> index;
   Scalar rest = Scalar::index(axis.variable);

@@ -159,7 +159,7 @@ Value Lowering::make(const Scalar& x, bool wide) {
 
 // Index arithmetic as its simplest linear form; null if that is x itself.
 Value Lowering::make_index(const Scalar& x, bool wide) {
-  const Linear form = forms_.of(x);
+  const Linear form = forms_.linear(x);
   if (form.terms.size() == 1 && form.terms[0].atom == x) return {};
   if (!wide) return all(form);
   Value same = linear(form, Terms::common, {i64, true});
@@ -184,7 +184,7 @@ Value Lowering::make_call(const Scalar& x, ValueType type, const Values& a) {
         Value floor = b.unary(Code::floor, b.div(a[0], a[1]));
         return quotient ? floor : b.sub(a[0], b.mul(a[1], floor));
       }
-      const auto dividend = forms_.range(x->arguments[0]), divisor = forms_.range(x->arguments[1]);
+      const auto dividend = forms_.range(x->arguments[0], list.maximum), divisor = forms_.range(x->arguments[1], list.maximum);
       if (from == i64 && dividend && dividend->least >= 0 && divisor && divisor->least > 0) {
         // 32 bits suffice, and vectors of them divide by a constant cheaply.
         Value p = b.cast(a[0], i32), q = b.cast(a[1], i32);
