@@ -1,24 +1,22 @@
 // How a contraction is cut: the register tile with the least estimated time, which operand is copied into panels, and
-// how much of the loops runs before the next block of k or the next group of rows. Times are cycles of a core on which
-// two multiply-adds and two loads start per cycle and a multiply-add takes four; an operand costs more from further out.
+// how much of the loops runs before the next block of k or the next group of rows. Times are cycles: those of the
+// micro-kernel's record with the operands in L1, and more for an operand from further out.
 #include <algorithm>
 #include <numeric>
 
 #include "compiler/kernel/index.h"
+#include "compiler/kernel/microkernel.h"
 #include "compiler/kernel/tile.h"
 
 namespace tenon {
 namespace {
 
-constexpr double latency = 4;       // of a multiply-add
 constexpr double tile_start = 40;   // to begin and end a register tile
 constexpr double row_start = 3;     // times the rows squared: to write to rows far apart, beyond L1
 constexpr double per_load = 0.15;   // what a load delays the multiply-adds beside it
 constexpr double line_of_b = 0.35;  // and if it is a vector of b from L2
 constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
 constexpr double remainder = 1.01;  // a loop more for what is left over
-constexpr int64_t most_vectors = 4;  // of a tile
-constexpr int64_t vectors_in_flight = 16;  // of a single row: what is loaded of b then serves one multiply-add
 constexpr int64_t cache_line = 64, far_row = 512, page = 4096;
 constexpr int64_t long_k = 256, many_panels = 8;  // that make the copy of a worth while
 constexpr int64_t some_tiles = 4, many_tiles = 32;  // of a panel of b that make its copy worth while
@@ -45,24 +43,28 @@ class Cutter {
 
     // A panel of b stays in L2; about equal blocks of k.
     const int64_t longest_k = std::max<int64_t>(1, target_.l2_bytes / 4 / (width * element_));
-    tile.k_block = parts(k_, parts(k_, longest_k));
-    if (c_.k.size() == 1 && tile.k_block < k_)  // and whole blocks of the sum
-      tile.k_block = std::min(k_, parts(tile.k_block, c_.order.block) * c_.order.block);
+    int64_t block = parts(k_, parts(k_, longest_k));
+    if (c_.k.size() == 1 && block < k_) block = parts(block, c_.order.block) * c_.order.block;
+    const int64_t outermost = std::max<int64_t>(1, at(c_.k[0].extent)), inner = std::max<int64_t>(1, k_ / outermost);
+    tile.k_block = std::clamp<int64_t>(block / inner, 1, outermost);
+    block = tile.k_block * inner;
 
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than L2 keeps
     // A vector that lies in two lines counts where a tile has no other.
     const bool crosses = tile.vectors == 1 && crosses_lines();
-    tile.pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
-                  (tiles >= many_tiles && spread);
+    const bool pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
+                        (tiles >= many_tiles && spread);
+    tile.b = pack_b ? Layout::by_k : Layout::in_place;
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
-    tile.pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
+    const bool pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
+    if (pack_a) tile.a = contiguous(c_.a, c_.m.variable, list_) ? Layout::by_k : Layout::by_row;
 
     // Tiles of a that are packed together lie in L3, accumulators that wait in L2. If all of b
     // fits L1, the result is written row by row.
     int64_t most = std::max<int64_t>(1, tiles);
-    if (!tile.pack_a && !tile.pack_b && n_ * k_ * element_ <= target_.l1_bytes / 2) most = 1;
-    if (tile.pack_a) most = std::min(most, packed_bytes / (tile.rows * k_ * element_));
-    if (k_ > tile.k_block) most = std::min(most, target_.l2_bytes / 4 / (tile.rows * width * element_));
+    if (!pack_a && !pack_b && n_ * k_ * element_ <= target_.l1_bytes / 2) most = 1;
+    if (pack_a) most = std::min(most, packed_bytes / (tile.rows * k_ * element_));
+    if (k_ > block) most = std::min(most, target_.l2_bytes / 4 / (tile.rows * width * element_));
     tile.group = parts(tiles, parts(tiles, std::max<int64_t>(1, most)));
     return tile;
   }
@@ -108,29 +110,35 @@ class Cutter {
   bool far_apart() const { return b_in_place() && k_ * std::gcd(*b_k_, page) > target_.l1_bytes; }
 
   void choose_registers(Tile& tile) const {
-    const int64_t registers = target_.registers * target_.register_bytes / (target_.lanes * element_);
-    const int64_t all = parts(n_, target_.lanes), held = rows_held();
-    const int64_t most = m_ == 1 && b_in_place() ? vectors_in_flight : most_vectors;
     double least = 0;
-    for (int64_t rows = 1; rows <= std::min({std::max<int64_t>(m_, 1), registers, held}); ++rows)
-      for (int64_t vectors = 1; vectors <= std::min(all, most); ++vectors) {
-        if (vectors * rows > 1 && vectors * (m_ > 1 ? rows + 1 : 1) + 1 > registers) continue;
-        const int64_t rest = n_ % (vectors * target_.lanes), tail = rest ? parts(rest, target_.lanes) : 0;
-        double cycles = static_cast<double>(n_ / (vectors * target_.lanes)) * column(rows, vectors);
-        if (tail) cycles = remainder * (cycles + column(rows, tail));
-        if (m_ % rows) cycles *= remainder;
-        if (least > 0 && cycles >= least) continue;
-        least = cycles, tile.rows = rows, tile.vectors = vectors;
-      }
+    for (const MicroKernel& kernel : micro_kernels()) {
+      if (!kernel.runs_on(target_) || kernel.operand != c_.a->dtype || kernel.accumulator != c_.a->dtype) continue;
+      if (kernel.b_in_place && !(m_ == 1 && b_in_place())) continue;
+      const int64_t most_rows = std::min({std::max<int64_t>(m_, 1), kernel.rows, rows_held()});
+      for (int64_t rows = 1; rows <= most_rows; ++rows)
+        for (int64_t vectors = 1; vectors <= std::min(parts(n_, target_.lanes), kernel.vectors); ++vectors) {
+          const double cycles = all_tiles(kernel, rows, vectors);
+          if (least > 0 && cycles >= least) continue;
+          least = cycles, tile.rows = rows, tile.vectors = vectors;
+        }
+    }
+  }
+
+  double all_tiles(const MicroKernel& kernel, int64_t rows, int64_t vectors) const {
+    const int64_t rest = n_ % (vectors * target_.lanes), tail = rest ? parts(rest, target_.lanes) : 0;
+    double cycles = static_cast<double>(n_ / (vectors * target_.lanes)) * column(kernel, rows, vectors);
+    if (tail) cycles = remainder * (cycles + column(kernel, rows, tail));
+    return m_ % rows ? cycles * remainder : cycles;
   }
 
   // All tiles over some vectors of columns.
-  double column(int64_t rows, int64_t vectors) const {
-    return static_cast<double>(m_ / rows) * time(rows, vectors) + (m_ % rows ? time(m_ % rows, vectors) : 0);
+  double column(const MicroKernel& kernel, int64_t rows, int64_t vectors) const {
+    return static_cast<double>(m_ / rows) * time(kernel, rows, vectors) +
+           (m_ % rows ? time(kernel, m_ % rows, vectors) : 0);
   }
-  double time(int64_t rows, int64_t vectors) const {
+  double time(const MicroKernel& kernel, int64_t rows, int64_t vectors) const {
     const double r = static_cast<double>(rows), v = static_cast<double>(vectors);
-    double cycles = std::max({r * v / 2, (r + v) / 2, latency}) + per_load * (r + v);
+    double cycles = std::max({r * v * kernel.multiply_add, (r + v) * kernel.load, kernel.latency}) + per_load * (r + v);
     if (vectors * target_.lanes * k_ * element_ > target_.l1_bytes / 2 || far_apart()) cycles += line_of_b * v;
     if (m_ * k_ * element_ > target_.l2_bytes / 2) cycles += row_of_a * r;
     const bool far = m_ * n_ * element_ > target_.l1_bytes && n_ * element_ >= far_row;
@@ -145,6 +153,19 @@ class Cutter {
 };
 
 }  // namespace
+
+bool contiguous(const Scalar& x, int64_t variable, const KernelList& list) {
+  bool moves = false, unit = true;
+  visit(x, [&](const Scalar& y) {
+    if (y->function != Scalar::load) return;
+    const Shape& shape = list.buffers[static_cast<size_t>(y->integer)].type.shape;
+    const auto step = IndexForms().stride(shape, y->indices(), variable);
+    if (step == Extent(0)) return;
+    moves = true;
+    unit &= step == Extent(1);
+  });
+  return moves && unit;
+}
 
 Tile cut(const Kernel& kernel, const KernelList& list, const Target& target) {
   return Cutter(kernel, list, target).cut();

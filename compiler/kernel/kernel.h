@@ -105,14 +105,22 @@ struct Contraction {
   bool operator==(const Contraction&) const = default;
 };
 
+// Where the inner loop of a contraction reads an operand. A panel holds the values of the operand's expression.
+enum class Layout : uint8_t {
+  in_place,  // in its buffer: a plain load, whose neighbours along k (and m, of a) are equally far apart, along n one element
+  by_k,      // in a panel: the rows of a tile of a, or the columns of b, side by side for each point of k
+  by_row,    // in a panel: the points of k side by side for each row of a
+};
+
 // How a contraction is cut: register tiles of rows x (16 * vectors) elements; the tiles of a group come one after the
-// other for each panel of 16 * vectors columns; K in blocks. No choice changes a bit.
+// other for each panel of 16 * vectors columns; so many points of the outermost k axis at a time, which of a single one are
+// whole blocks of the sum (or all). No choice changes a bit.
 struct Tile {
   int64_t rows = 8;
   int64_t vectors = 2;
   int64_t k_block = 512;
   int64_t group = 64;
-  bool pack_a = false, pack_b = false;  // copy the operand (its expression evaluated once) into a panel first
+  Layout a = Layout::in_place, b = Layout::in_place;
 
   bool operator==(const Tile&) const = default;
 };

@@ -322,7 +322,7 @@ class KernelReader : ScalarReader {
     made.contraction = std::move(c);
   }
 
-  // tile 6x32 k 784 group 64, pack a, 2 threads, barrier
+  // tile 6x32 k 784 group 64, pack a by k, 2 threads, barrier
   void choices(Kernel& made) {
     do {
       if (accept_word("tile")) {
@@ -331,7 +331,10 @@ class KernelReader : ScalarReader {
         const size_t at = at_;
         const std::string_view operand = TextReader::word("a or b");
         if (operand != "a" && operand != "b") fail_at(at, "expected a or b");
-        (operand == "a" ? made.tile.pack_a : made.tile.pack_b) = true;
+        if (!accept_word("by")) fail_at(at_, "expected 'by'");
+        const bool by_k = accept_word("k");
+        if (!by_k && (operand == "b" || !accept_word("row"))) fail_at(at_, operand == "a" ? "expected k or row" : "expected k");
+        (operand == "a" ? made.tile.a : made.tile.b) = by_k ? Layout::by_k : Layout::by_row;
       } else if (accept_word("barrier")) {
         made.barrier = true;
       } else {

@@ -129,8 +129,10 @@ class Printer {
     if (k.contraction) {
       add(fmt::format("tile {}x{} k {} group {}", k.tile.rows, 16 * k.tile.vectors, k.tile.k_block,
                       k.tile.group));
-      if (k.tile.pack_a) add("pack a");
-      if (k.tile.pack_b) add("pack b");
+      auto pack = [&](char operand, Layout layout) {
+        if (layout != Layout::in_place) add(fmt::format("pack {} by {}", operand, layout == Layout::by_k ? "k" : "row"));
+      };
+      pack('a', k.tile.a), pack('b', k.tile.b);
     }
     if (k.threads > 1) add(fmt::format("{} threads", k.threads));
     if (k.barrier) add("barrier");

@@ -44,7 +44,7 @@ Values ContractionLowering::accumulate(const Rows& rows, const Columns& columns,
   low_.bind(c_.m.variable, rows.m);
   low_.bind(c_.n.variable, columns.n);
   Value a_panel, b_panel = packed_b(columns, begin);
-  if (!a_.in_place) {
+  if (!a_.in_place()) {
     Value tile = b_.mul(b_.sub(rows.tile, first_tile_), b_.integer(a_tile_));
     a_panel = b_.at(a_.panel, b_.add(tile, b_.mul(rows.offset, b_.extent(a_.across))));
   }
@@ -85,10 +85,10 @@ Values ContractionLowering::accumulate(const Rows& rows, const Columns& columns,
 // `count` steps along the last k axis, from the bound one on.
 Values ContractionLowering::step(const Rows& rows, const Columns& columns, Value a_panel, Value b_panel, int64_t count,
                                  Values sums) {
-  const Extent b_along = b_operand_.in_place ? b_operand_.along : Extent(columns.vectors * lanes);
+  const Extent b_along = b_operand_.in_place() ? b_operand_.along : Extent(columns.vectors * lanes);
   const bool constant = c_.a->function == Scalar::constant;
   auto start = [&](const Access& operand, const Scalar& x, Value panel, Extent along) {
-    if (operand.in_place) return low_.address(x->integer, x->indices());
+    if (operand.in_place()) return low_.address(x->integer, x->indices());
     return b_.at(panel, b_.mul(low_.scalar(k_position(c_)), b_.extent(along)));
   };
   Value a = constant ? Value() : start(a_, c_.a, a_panel, a_.along);
@@ -98,7 +98,7 @@ Values ContractionLowering::step(const Rows& rows, const Columns& columns, Value
     Values row;
     for (int64_t v = 0; v < columns.vectors; ++v) {
       Value address = b_.at(b_row, b_.integer(v * lanes)), mask = columns.masks[static_cast<size_t>(v)];
-      const bool masked = mask && b_operand_.in_place;
+      const bool masked = mask && b_operand_.in_place();
       row.push_back(masked ? b_.load_masked(address, mask, b_.zero({dtype_, true})) : b_.load(address, true));
     }
     for (int64_t r = 0; r < rows.count; ++r) {

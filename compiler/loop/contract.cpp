@@ -22,11 +22,8 @@ void ContractionLowering::lower() {
   rows_ = std::max<int64_t>(1, std::min(tile.rows, c_.m.extent.at(maximum_)));
   vectors_ = std::max<int64_t>(1, tile.vectors);
   vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n.extent.at(maximum_) + lanes - 1) / lanes));
-  if (all_k(c_, maximum_) > tile.k_block)
-    k_block_ = std::max<int64_t>(1, tile.k_block / std::max<int64_t>(1, inner_k(c_, maximum_)));
-  // Blocks of one k axis end where those of the sum do. `cut` chooses such; a tile by hand may be another.
-  if (c_.k.size() == 1) k_block_ = (k_block_ + c_.order.block - 1) / c_.order.block * c_.order.block;
-  if (k_block_ >= c_.k[0].extent.at(maximum_)) k_block_ = 0;
+  if (tile.k_block < c_.k[0].extent.at(maximum_)) k_block_ = tile.k_block;
+  check(c_.k.size() > 1 || k_block_ % c_.order.block == 0, "blocks of a single k axis end where those of the sum do");
   a_ = place_a(low_, rows_);
   b_operand_ = place_b(low_, vectors_);
   a_tile_ = a_tile_elements(low_, a_, rows_);
@@ -45,8 +42,8 @@ void ContractionLowering::lower() {
       one_group_ ? b_.max(tiles_, b_.integer(1)) : b_.integer(most);
   groups_ = one_group_ ? b_.cast(b_.gt(tiles_, b_.integer(0)), i64)
                        : ceiling(tiles_, most);
-  if (!a_.in_place) a_.panel = low_.scratch(dtype_, checked_product(most + a_strip(a_, rows_) - 1, a_tile_));
-  if (!b_operand_.in_place) {
+  if (!a_.in_place()) a_.panel = low_.scratch(dtype_, checked_product(most + a_strip(a_, rows_) - 1, a_tile_));
+  if (!b_operand_.in_place()) {
     int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, maximum_) : all_k(c_, maximum_);
     b_operand_.panel = low_.scratch(dtype_, (k + lanes) * vectors_ * lanes);
   }
@@ -86,7 +83,7 @@ void ContractionLowering::lower_panel(Value p) {
   }
   begin = b_.add(first_tile_, begin), end = b_.add(first_tile_, end);
 
-  if (!a_.in_place) {
+  if (!a_.in_place()) {
     // The panels of a group follow each other, so its tiles of a are packed with the thread's first.
     Value fresh = b_.eq(columns, b_.integer(0));
     if (begin_) fresh = b_.bit_or(fresh, b_.le(b_.mul(p, group_), begin_));
@@ -125,7 +122,7 @@ void ContractionLowering::lower_columns(const Columns& columns, Value begin, Val
   const bool short_body = operations * rows_ * columns.vectors <= short_epilogue;
 
   if (k_block_ == 0) {
-    if (!b_operand_.in_place) pack_b(low_, packed_b(columns, zero), columns, zero, k);
+    if (!b_operand_.in_place()) pack_b(low_, packed_b(columns, zero), columns, zero, k);
     for_rows(begin, end, [&](const Rows& rows) {
       begin_sums(rows, columns);
       Values sums(static_cast<size_t>(rows.count * columns.vectors), zeros);
@@ -142,7 +139,7 @@ void ContractionLowering::lower_columns(const Columns& columns, Value begin, Val
   });
   low_.loop(zero, k, k_block_, [&](Value from) {
     Value to = b_.min(k, b_.add(from, b_.integer(k_block_)));
-    if (!b_operand_.in_place) pack_b(low_, packed_b(columns, from), columns, from, to);
+    if (!b_operand_.in_place()) pack_b(low_, packed_b(columns, from), columns, from, to);
     for_rows(begin, end, [&](const Rows& rows) {
       Values sums(static_cast<size_t>(rows.count * columns.vectors), zeros);
       if (chains_) sums = load(rows, columns, chains_);
@@ -205,7 +202,7 @@ void ContractionLowering::store(const Rows& rows, const Columns& columns, Value 
 
 // The panel of b holds the block of k that starts at `begin`; this is where position 0 would be.
 Value ContractionLowering::packed_b(const Columns& columns, Value begin) {
-  if (b_operand_.in_place) return {};
+  if (b_operand_.in_place()) return {};
   if (k_block_ == 0) return b_operand_.panel;
   Value before = b_.mul(begin, b_.integer(columns.vectors * lanes));
   for (size_t d = 1; d < c_.k.size(); ++d) before = b_.mul(before, b_.extent(c_.k[d].extent));

@@ -5,29 +5,16 @@
 #include <algorithm>
 #include <array>
 
+#include "compiler/kernel/tile.h"
+
 namespace tenon::loop {
 
 namespace {
 
-bool plain_load(const Lowering& low, const Scalar& x) {
-  if (x->function != Scalar::load || x->guarded) return false;
-  return in_memory(low.list.buffers[static_cast<size_t>(x->integer)].storage);
-}
-std::optional<Extent> stride(Lowering& low, const Scalar& load, int64_t variable) {
-  return low.stride(load->integer, load->indices(), variable);
-}
-
-// Whether the loads of x that move with `variable` move by one element.
-bool contiguous(Lowering& low, const Scalar& x, int64_t variable) {
-  bool moves = false, unit = true;
-  visit(x, [&](const Scalar& y) {
-    if (y->function != Scalar::load) return;
-    auto step = stride(low, y, variable);
-    if (step == Extent(0)) return;
-    moves = true;
-    unit &= step == Extent(1);
-  });
-  return moves && unit;
+// Of a plain load.
+std::optional<Extent> stride(Lowering& low, const Scalar& x, int64_t variable) {
+  if (x->function != Scalar::load || x->guarded) return {};
+  return low.stride(x->integer, x->indices(), variable);
 }
 
 const Axis& last_k(const Lowering& low) { return low.kernel.contraction->k.back(); }
@@ -123,40 +110,47 @@ Values loop_k(Lowering& low, Value begin, Value end, Values carried, const LastA
 
 Access place_a(Lowering& low, int64_t rows) {
   const Contraction& c = *low.kernel.contraction;
-  if (c.a->function == Scalar::constant) return {.in_place = true, .across = 0, .along = 0};
-  if (plain_load(low, c.a) && !low.kernel.tile.pack_a) {
-    auto across = stride(low, c.a, c.m.variable), along = stride(low, c.a, last_k(low).variable);
-    if (across && along) return {.in_place = true, .across = *across, .along = *along};
+  switch (low.kernel.tile.a) {
+    case Layout::in_place: {
+      if (c.a->function == Scalar::constant) return {.across = 0, .along = 0};
+      const auto across = stride(low, c.a, c.m.variable), along = stride(low, c.a, last_k(low).variable);
+      check(across && along, "the first operand of a contraction is read in place, and has no strides");
+      return {.across = *across, .along = *along};
+    }
+    case Layout::by_k: return {.layout = Layout::by_k, .across = 1, .along = rows};
+    case Layout::by_row: break;
   }
-  // Neighbours along m: a row of the panel per k. Otherwise a row per m, an odd number of cache lines apart,
-  // so that the rows of a tile do not fall into one set of the cache; with 16 elements to spare for the last
-  // vector.
-  if (contiguous(low, c.a, c.m.variable)) return {.across = 1, .along = rows};
+  // Rows of the panel an odd number of cache lines apart, so that those of a tile do not fall into one set of the cache; with
+  // 16 elements to spare for the last vector.
   int64_t vectors = (all_k(c, low.list.maximum) + 2 * lanes - 1) / lanes;
-  return {.rows_along_k = true, .across = (vectors | 1) * lanes, .along = 1};
+  return {.layout = Layout::by_row, .across = (vectors | 1) * lanes, .along = 1};
 }
 int64_t a_tile_elements(const Lowering& low, const Access& a, int64_t rows) {
-  if (a.in_place) return 0;
-  if (a.rows_along_k) return a.across.count * rows;
-  return (all_k(*low.kernel.contraction, low.list.maximum) * rows + 2 * lanes - 1) / lanes * lanes;
+  switch (a.layout) {
+    case Layout::in_place: return 0;
+    case Layout::by_k:
+      return (all_k(*low.kernel.contraction, low.list.maximum) * rows + 2 * lanes - 1) / lanes * lanes;
+    case Layout::by_row: break;
+  }
+  return a.across.count * rows;
 }
 int64_t a_strip(const Access& a, int64_t rows) {
-  return a.in_place || a.rows_along_k ? 1 : std::min<int64_t>(4, (lanes + rows - 1) / rows);
+  return a.layout == Layout::by_k ? std::min<int64_t>(4, (lanes + rows - 1) / rows) : 1;
 }
 Access place_b(Lowering& low, int64_t vectors) {
   const Contraction& c = *low.kernel.contraction;
-  if (plain_load(low, c.b) && !low.kernel.tile.pack_b && stride(low, c.b, c.n.variable) == Extent(1)) {
-    auto along = stride(low, c.b, last_k(low).variable);
-    if (along) return {.in_place = true, .across = lanes, .along = *along};
-  }
-  return {.across = lanes, .along = vectors * lanes};
+  if (low.kernel.tile.b != Layout::in_place) return {.layout = Layout::by_k, .across = lanes, .along = vectors * lanes};
+  const auto along = stride(low, c.b, last_k(low).variable);
+  const bool vector = c.n.extent == Extent(1) || stride(low, c.b, c.n.variable) == Extent(1);
+  check(along && vector, "the second operand of a contraction is read in place, and has no vectors");
+  return {.across = lanes, .along = *along};
 }
 
 void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows) {
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
   Value m_extent = b.extent(c.m.extent), k_extent = b.extent(c.k[0].extent);
-  if (a.rows_along_k) {
+  if (a.layout == Layout::by_row) {
     Value last = b.sub(m_extent, b.integer(1));
     low.loop(b.integer(0), b.integer(rows), 1, [&](Value r) {
       low.bind(c.m.variable, b.min(b.add(m, r), last));
@@ -201,7 +195,7 @@ void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows) 
 void pack_b(Lowering& low, Value panel, const Columns& columns, Value begin, Value end) {
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
-  if (!contiguous(low, c.b, c.n.variable) && contiguous(low, c.b, last_k(low).variable))
+  if (!contiguous(c.b, c.n.variable, low.list) && contiguous(c.b, last_k(low).variable, low.list))
     return pack_b_transposing(low, panel, columns, begin, end);
   loop_k(low, begin, end, {}, [&](Value from, Value to, Values) {
     low.loop(from, to, 1, [&](Value i) {

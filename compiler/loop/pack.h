@@ -8,8 +8,8 @@ namespace tenon::loop {
 // Element strides of an operand: between neighbouring rows (of a) or vectors (of b), and along the last k
 // axis.
 struct Access {
-  bool in_place = false;
-  bool rows_along_k = false;     // packed a: a row of the panel per m, not per k
+  Layout layout = Layout::in_place;
+  bool in_place() const { return layout == Layout::in_place; }
   Value panel = {};              // packed: element k of row 0 or vector 0 is at panel[position * along]
   Extent across, along;
 };

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -124,7 +125,16 @@ struct Cut {
   bool a_transposed = false, b_transposed = false;
   int64_t threads = 1;
   Isa isa = Isa::avx512;
+
+  // Any b but one whose rows are columns can be read in place.
+  void pack(uint32_t a, bool b) {
+    tile.a = std::array{Layout::in_place, Layout::by_k, Layout::by_row}[a % 3];
+    tile.b = b || b_transposed ? Layout::by_k : Layout::in_place;
+  }
 };
+
+// Blocks of k that end where those of the sum do.
+int64_t whole_blocks(int64_t k_block, SumOrder order) { return (k_block + order.block - 1) / order.block * order.block; }
 
 template <typename T>
 std::vector<std::byte> copy(Guarded<T>& values) {
@@ -145,7 +155,8 @@ template <typename T>
 void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic = -1) {
   INFO(fmt::format(
       "m {} n {} k {}, run-time axis {}, tile {} x {} by {}, pack {}{}, transposed {}{}, threads {}, isa {}",
-      m, n, k, symbolic, cut.tile.rows, cut.tile.vectors, cut.tile.k_block, cut.tile.pack_a, cut.tile.pack_b,
+      m, n, k, symbolic, cut.tile.rows, cut.tile.vectors, cut.tile.k_block, static_cast<int>(cut.tile.a),
+      static_cast<int>(cut.tile.b),
       cut.a_transposed, cut.b_transposed, cut.threads, static_cast<int>(cut.isa)));
   int64_t counts[] = {m, n, k};
   Extent extents[] = {m, n, k};
@@ -155,6 +166,7 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
   s.kernel().tile = cut.tile;
   s.kernel().threads = cut.threads;
   s.contraction().order = orders[(m + n + k + cut.tile.rows + cut.threads) % 3];
+  s.kernel().tile.k_block = whole_blocks(cut.tile.k_block, s.contraction().order);
   s.list.size = "n";
   s.list.maximum = 70;
   std::vector<NativeCode> keep;
@@ -202,7 +214,7 @@ TEST_CASE("a product is blocks of one chain of FMAs each, whatever its tile, pan
               .a_transposed = (bits & 1) != 0,
               .b_transposed = (bits & 2) != 0,
               .threads = 1 + (bits >> 8) % 3};
-      cut.tile.pack_a = (bits & 4) != 0, cut.tile.pack_b = (bits & 8) != 0;
+      cut.pack(bits >> 4, (bits & 8) != 0);
       test_product<float>(m, n, k, cut);
     }
 }
@@ -215,19 +227,19 @@ TEST_CASE("any extents under any cut") {
             .a_transposed = random() % 2 == 0,
             .b_transposed = random() % 2 == 0,
             .threads = up_to(3)};
-    cut.tile.pack_a = random() % 2 == 0, cut.tile.pack_b = random() % 2 == 0;
+    cut.pack(random(), random() % 2 == 0);
     const int symbolic = static_cast<int>(random() % 4) - 1;
     test_product<float>(up_to(50), up_to(90), up_to(70), cut, symbolic);
   }
 }
 
 TEST_CASE("every layout with and without panels") {
-  for (int bits = 0; bits < 16; ++bits) {
+  for (uint32_t bits = 0; bits < 24; ++bits) {
     Cut cut{.tile = {.rows = 6, .vectors = 2, .k_block = 24},
             .a_transposed = (bits & 1) != 0,
             .b_transposed = (bits & 2) != 0,
             .threads = 2};
-    cut.tile.pack_a = (bits & 4) != 0, cut.tile.pack_b = (bits & 8) != 0;
+    cut.pack(bits / 8, (bits & 4) != 0);
     test_product<float>(20, 50, 53, cut);
     cut.tile.vectors = 1;
     test_product<double>(13, 37, 53, cut);
@@ -241,7 +253,7 @@ TEST_CASE("a run-time extent on each axis, from nothing to its maximum") {
               .a_transposed = (bits & 1) != 0,
               .b_transposed = (bits & 2) != 0,
               .threads = 1 + bits};
-      cut.tile.pack_a = bits == 1, cut.tile.pack_b = bits == 2;
+      cut.pack(bits == 1 ? 1 : bits == 3 ? 2 : 0, bits == 2);
       test_product<float>(33, 40, 21, cut, symbolic);
     }
 }
@@ -259,8 +271,10 @@ TEST_CASE("extents of zero: no elements, or sums over nothing") {
 TEST_CASE("every ISA gives the same bits") {
   for (Isa isa : {Isa::sse2, Isa::avx2}) {
     Cut cut{.tile = {.rows = 4, .vectors = 1, .k_block = 16}, .b_transposed = true, .isa = isa};
+    cut.pack(0, true);
     test_product<float>(9, 21, 35, cut);
     cut.b_transposed = false;
+    cut.pack(0, false);
     test_product<float>(9, 21, 35, cut);
     test_product<double>(9, 21, 35, cut);
   }
@@ -278,6 +292,7 @@ TEST_CASE("operands are expressions, k has several axes, and rows of the batch s
       s.list.buffers[2].type = {f32, {batch, m, n}};
       s.kernel().rows = {{0, batch}};
       s.kernel().tile = tile;
+      s.kernel().tile.a = Layout::by_row, s.kernel().tile.b = Layout::by_k;
       s.kernel().threads = threads;
       s.contraction().a = call(Scalar::mul, Scalar::to(f32, Scalar::read(0, u8, {i(0), i(1), i(3), i(4)})),
                                Scalar::number(f32, 1.0 / 256));
@@ -311,6 +326,7 @@ TEST_CASE("the epilogue runs on the register tile: bias, relu and its mask, an u
   for (const Tile& tile : tiles) {
     Setup s = product(f32, m, n, k, false, false);
     s.kernel().tile = tile;
+    s.kernel().tile.k_block = whole_blocks(tile.k_block, s.contraction().order);
     BufferId bias = s.add("bias", {f32, {n}}, Storage::input, 2),
              rate = s.add("rate", {f32, {}}, Storage::input, 3);
     BufferId active = s.add("active", {boolean, {m, n}}, Storage::output, 1);

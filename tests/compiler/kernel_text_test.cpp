@@ -107,6 +107,9 @@ TEST_CASE("a text that is no kernel list is an Error with the place") {
         "a.kernels:12:18: 'x' is input f32[n,4]; the accumulator is a tile of [n,4]");
   CHECK(flaw(with_kernels("k1 for i<n | tile 6x20 k 4 group 1")) ==
         "a.kernels:12:21: the width of a tile is a multiple of 16");
+  CHECK(flaw(with_kernels("k1 for i<n | pack a")) == "a.kernels:12:20: expected 'by'");
+  CHECK(flaw(with_kernels("k1 for i<n | pack a by m")) == "a.kernels:12:24: expected k or row");
+  CHECK(flaw(with_kernels("k1 for i<n | pack b by row")) == "a.kernels:12:24: expected k");
   CHECK(flaw(with_kernels("buffer x row f32[]")) == "a.kernels:12:8: the buffer 'x' is there twice");
   CHECK(flaw(with_kernels("buffer q input f32[n] slot 7")) == "a.kernels:12:8: there is no input of slot 7");
   CHECK(flaw(with_kernels("buffer q input f32[n] slot 1")) ==
@@ -156,7 +159,7 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
 
 TEST_CASE("no text, cut or changed anywhere, does anything but an Error") {
   const std::string whole = with_kernels(
-      "note \"n\"\nk1 for i<n, j<4: acc = sum over k<4 of x[i,k] * 2.0  | tile 6x16 k 4 group 64, pack b, 2 "
+      "note \"n\"\nk1 for i<n, j<4: acc = sum over k<4 of x[i,k] * 2.0  | tile 6x16 k 4 group 64, pack b by k, 2 "
       "threads\n"
       "  $1 = exp(acc[i,j]) // 2.0\n  y[i,j] for i<n, j<4 = select(i < 2,$1,-$1)\n");
   REQUIRE(flaw(whole) == "no error");

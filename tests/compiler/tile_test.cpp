@@ -1,4 +1,5 @@
-// Cuts and threads for the shapes that matter.
+// Micro-kernels, cuts and threads for the shapes that matter.
+#include "compiler/kernel/microkernel.h"
 #include "compiler/kernel/tile.h"
 
 #include <doctest/doctest.h>
@@ -50,17 +51,39 @@ TEST_CASE("a register tile fits the registers, and fills them where the extents 
   CHECK(product(4, 512, 512).tile.rows == 4);
 }
 
+TEST_CASE("each ISA has micro-kernels for f32 and f64, whose largest tile fits its registers and the next larger does not") {
+  for (Isa isa : isas) {
+    const Target target = Target::of(isa, isa);
+    for (DType dtype : {f32, f64}) {
+      int usable = 0;
+      for (const MicroKernel& kernel : micro_kernels()) {
+        if (kernel.isa != isa || kernel.operand != dtype) continue;
+        CHECK(kernel.accumulator == dtype);
+        CHECK(kernel.runs_on(target));
+        CHECK(usable++ < 10);
+        const bool most = kernel.registers(kernel.rows + 1, kernel.vectors, target) > target.registers;
+        CHECK((most || kernel.b_in_place));
+      }
+      CHECK(usable >= 1);
+    }
+    Target less = target;
+    less.registers = 1;
+    for (const MicroKernel& kernel : micro_kernels())
+      if (kernel.rows * kernel.vectors > 1) CHECK_FALSE(kernel.runs_on(less));
+  }
+}
+
 TEST_CASE("operands are packed where their strides ask for it") {
-  CHECK_FALSE(product(128, 512, 128).tile.pack_b);
-  CHECK(product(128, 512, 784).tile.pack_b);  // rows 2 KiB apart, together more than the second cache keeps
-  CHECK(product(512, 10, 128).tile.pack_b);   // rows that cross cache lines
-  CHECK_FALSE(product(4, 10, 128).tile.pack_b);
-  CHECK(product(128, 512, 784, Isa::avx512, false, true).tile.pack_b);
-  CHECK(product(512, 2048, 2048).tile.pack_b);
-  CHECK(product(512, 512, 784).tile.pack_b);
-  CHECK_FALSE(product(784, 128, 32, Isa::avx512, true).tile.pack_a);
-  CHECK_FALSE(product(784, 512, 512, Isa::avx512, true).tile.pack_a);
-  CHECK(product(1024, 1024, 1024, Isa::avx512, true).tile.pack_a);
+  CHECK(product(128, 512, 128).tile.b == Layout::in_place);
+  CHECK(product(128, 512, 784).tile.b == Layout::by_k);  // rows 2 KiB apart, together more than the second cache keeps
+  CHECK(product(512, 10, 128).tile.b == Layout::by_k);   // rows that cross cache lines
+  CHECK(product(4, 10, 128).tile.b == Layout::in_place);
+  CHECK(product(128, 512, 784, Isa::avx512, false, true).tile.b == Layout::by_k);
+  CHECK(product(512, 2048, 2048).tile.b == Layout::by_k);
+  CHECK(product(512, 512, 784).tile.b == Layout::by_k);
+  CHECK(product(784, 128, 32, Isa::avx512, true).tile.a == Layout::in_place);
+  CHECK(product(784, 512, 512, Isa::avx512, true).tile.a == Layout::in_place);
+  CHECK(product(1024, 1024, 1024, Isa::avx512, true).tile.a == Layout::by_k);
 }
 
 TEST_CASE("what waits for its next use fits the second cache, and an outer product is written row by row") {
