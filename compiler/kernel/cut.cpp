@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "compiler/kernel/flatten.h"
 #include "compiler/kernel/index.h"
 #include "compiler/kernel/microkernel.h"
 #include "compiler/kernel/tile.h"
@@ -25,15 +26,16 @@ constexpr int64_t packed_bytes = 4 << 20;  // of a, together
 class Cutter {
  public:
   Cutter(const Kernel& kernel, const KernelList& list, const Target& target)
-      : c_(*kernel.contraction),
+      : kernel_(flattened(kernel, list)),
+        c_(*kernel_.contraction),
         list_(list),
         target_(target),
-        m_(at(c_.m.extent)),
-        n_(at(c_.n.extent)),
+        m_(at(c_.m[0].extent)),
+        n_(at(c_.n[0].extent)),
         element_(byte_size(c_.a->dtype)) {
     for (const Axis& axis : c_.k) k_ *= at(axis.extent);
-    a_m_ = step(c_.a, c_.m), a_k_ = step(c_.a, c_.k.back());
-    b_n_ = step(c_.b, c_.n), b_k_ = step(c_.b, c_.k.back());
+    a_m_ = step(c_.a, c_.m[0]), a_k_ = step(c_.a, c_.k.back());
+    b_n_ = step(c_.b, c_.n[0]), b_k_ = step(c_.b, c_.k.back());
   }
 
   Tile cut() const {
@@ -57,7 +59,7 @@ class Cutter {
     tile.b = pack_b ? Layout::by_k : Layout::in_place;
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
     const bool pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
-    if (pack_a) tile.a = contiguous(c_.a, c_.m.variable, list_) ? Layout::by_k : Layout::by_row;
+    if (pack_a) tile.a = contiguous(c_.a, c_.m[0].variable, list_) ? Layout::by_k : Layout::by_row;
 
     // Tiles of a that are packed together lie in L3, accumulators that wait in L2. If all of b
     // fits L1, the result is written row by row.
@@ -145,6 +147,7 @@ class Cutter {
     return static_cast<double>(k_) * cycles + tile_start + (far ? row_start * r * r : 0);
   }
 
+  const Kernel kernel_;
   const Contraction& c_;
   const KernelList& list_;
   const Target& target_;

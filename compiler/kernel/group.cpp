@@ -298,13 +298,13 @@ class Writer {
   }
 
   void write_contraction(Kernel& kernel, const Item& root) {
-    Roles r = roles(root, maximum_);
+    Roles r = roles(root, body_);
     auto axis = [&](int64_t a) { return Axis{a, root.type.shape[static_cast<size_t>(a)]}; };
-    int64_t rank = root.type.rank(), next = rank + static_cast<int64_t>(root.reduced.size());
+    int64_t rank = root.type.rank();
     for (int64_t a : r.rows) kernel.rows.push_back(axis(a));
     Contraction contraction;
-    contraction.m = r.m ? axis(*r.m) : Axis{next++, 1};
-    contraction.n = r.n ? axis(*r.n) : Axis{next++, 1};
+    for (int64_t a : r.m) contraction.m.push_back(axis(a));
+    for (int64_t a : r.n) contraction.n.push_back(axis(a));
     for (size_t k = 0; k < root.reduced.size(); ++k)
       contraction.k.push_back({rank + static_cast<int64_t>(k), root.reduced[k]});
     std::vector<int64_t> variables;
@@ -312,12 +312,16 @@ class Writer {
     auto outside = [](const Scalar&) { return Scalar(); };
     contraction.a = located(r.a, variables, outside);
     contraction.b = located(r.b, variables, outside);
-    contraction.accumulator =
-        add_buffer(root.node, {root.type.dtype, {contraction.m.extent, contraction.n.extent}}, Storage::tile);
+    Type sums{root.type.dtype, {}};
+    std::vector<Scalar> place;
+    for (const Axis& axis : contraction.axes()) {
+      sums.shape.push_back(axis.extent);
+      place.push_back(Scalar::index(axis.variable));
+    }
+    contraction.accumulator = add_buffer(root.node, sums, Storage::tile);
 
     // Values that only this kernel reads are never stored: each reader computes them from the accumulator.
-    Scalar accumulator = Scalar::read(contraction.accumulator, root.type.dtype,
-                                      {Scalar::index(contraction.m.variable), Scalar::index(contraction.n.variable)});
+    Scalar accumulator = Scalar::read(contraction.accumulator, root.type.dtype, place);
     std::map<NodeId, Scalar> values{{root.node, accumulator}};
     auto inside = [&](const Scalar& load) -> Scalar {
       auto it = values.find(static_cast<NodeId>(load->integer));
@@ -331,7 +335,7 @@ class Writer {
         continue;
       }
       Statement statement;
-      statement.axes = {contraction.m, contraction.n};
+      statement.axes = contraction.axes();
       statement.value = value;
       for (int64_t v = 0; v < rank; ++v) statement.index.push_back(Scalar::index(v));
       write_stores(kernel, item, std::move(statement));

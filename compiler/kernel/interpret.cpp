@@ -145,10 +145,8 @@ class Interpreter {
     kernel_ = &kernel;
     const bool shared = adverse_ && kernel.threads > 1;
     const Contraction* c = kernel.contraction ? &*kernel.contraction : nullptr;
-    std::vector<Axis> outer = kernel.rows;
-    if (c) outer.insert(outer.end(), {c->m, c->n});
     int64_t row = 0;
-    loop(outer, adverse_, [&] {
+    loop(kernel.loops(), adverse_, [&] {
       if (shared && row++ % 2 != thread) return;
       for (const Statement& s : kernel.body)
         if (list_.buffers[static_cast<size_t>(s.buffer)].storage == Storage::row)
@@ -177,7 +175,8 @@ class Interpreter {
       if (points % (c.order.block * c.order.group) == 0) end(block_sum, group_sum, nothing);
     });
     if (points % c.order.block != 0) end(chain, block_sum, zero);
-    const Scalar place[] = {Scalar::index(c.m.variable), Scalar::index(c.n.variable)};
+    std::vector<Scalar> place;
+    for (const Axis& axis : c.axes()) place.push_back(Scalar::index(axis.variable));
     store(c.accumulator, place, points ? joined(Scalar::add, group_sum, block_sum) : zero);
   }
 

@@ -58,7 +58,7 @@ class Isolation {
     const auto& [m, n, k, a, b, accumulator, order] = c;
     const auto& [block, group_of_blocks] = order;
     const auto& [rows, vectors, k_block, group, a_layout, b_layout] = tile;
-    Contraction made{axes("m", {m})[0], axes("n", {n})[0], axes("k", k), rename(a), rename(b), buffer(accumulator), order};
+    Contraction made{axes("m", m), axes("n", n), axes("k", k), rename(a), rename(b), buffer(accumulator), order};
     write("contraction {} {} {} in {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, block,
           group_of_blocks, rows, vectors, k_block, group, static_cast<int>(a_layout),
           static_cast<int>(b_layout));

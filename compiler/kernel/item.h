@@ -82,12 +82,12 @@ Schedule schedule(Items& items, const std::vector<size_t>& cluster, const Body& 
 std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items,
                                          const Schedule& schedule);
 
-// Which loops of a contraction are m and n; the others are rows. `value` of the item is a * b.
+// Which axes of a contraction's result are m and n, those of a list being neighbours; the others are rows. `value` of the item
+// is a * b.
 struct Roles {
-  std::vector<int64_t> rows;
-  std::optional<int64_t> m, n;  // an axis of the result; empty: a loop of extent 1
+  std::vector<int64_t> rows, m, n;
   Scalar a, b;
 };
-Roles roles(const Item& item, int64_t maximum);
+Roles roles(const Item& item, const Body& body);
 
 }  // namespace tenon

@@ -4,6 +4,20 @@
 
 namespace tenon {
 
+std::vector<Axis> Contraction::axes() const {
+  std::vector<Axis> result = m;
+  result.insert(result.end(), n.begin(), n.end());
+  return result;
+}
+
+std::vector<Axis> Kernel::loops() const {
+  std::vector<Axis> result = rows;
+  if (!contraction) return result;
+  const std::vector<Axis> tile = contraction->axes();
+  result.insert(result.end(), tile.begin(), tile.end());
+  return result;
+}
+
 Touched touched_buffers(const Kernel& kernel, const KernelList& list) {
   Touched touched;
   auto outside = [&](BufferId id) { return in_memory(list.buffers[static_cast<size_t>(id)].storage); };

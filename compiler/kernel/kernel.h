@@ -9,7 +9,7 @@
 //     s[] = sum over j<10 of exp(z[i,j] - m[])
 //     p[i,j] for j<10 = exp(z[i,j] - m[]) / s[]
 // and a contraction as
-//   k1 for i<n, j<128: acc = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]
+//   k1: acc[i<n; j<128] = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]
 //     h[i,j] = max(acc + b[j], 0)
 #include <optional>
 #include <set>
@@ -31,7 +31,7 @@ enum class Storage : uint8_t {
   constant,  // read-only data of the Program
   arena,     // lives between kernels of one run
   row,       // one row of values, private to a thread, dead when the row ends; index: the inner axes only
-  tile,      // the accumulator of a contraction, in registers; index: [m, n]
+  tile,      // the accumulator of a contraction, in registers; index: the m axes, then the n axes
   argument,  // of an isolated kernel: memory that its caller names
 };
 std::string_view name(Storage storage);  // "arena"
@@ -92,15 +92,16 @@ struct SumOrder {
   bool operator==(const SumOrder&) const = default;
 };
 
-// acc[m,n] = sum over the k axes (outermost first) of a * b, where a does not depend on n nor b on m; a sum over leading
-// axes is one whose a is the constant 1. The epilogue is the kernel's body: statements with axes {m, n} and no reduction, which read
-// acc as the tile buffer.
+// acc[m; n] = sum over the k axes of a * b, where a does not depend on n nor b on m; a sum over leading axes is one whose a
+// is the constant 1. Each of m, n and k is a list of axes, outermost first; no axis is one point. The epilogue is the kernel's
+// body: statements over the axes of m and n and without a reduction, which read acc as the tile buffer.
 struct Contraction {
-  Axis m, n;
-  std::vector<Axis> k;
+  std::vector<Axis> m, n, k;
   Scalar a, b;            // of one float type
   BufferId accumulator;   // a buffer with Storage::tile
   SumOrder order = {};
+
+  std::vector<Axis> axes() const;  // of m, then of n
 
   bool operator==(const Contraction&) const = default;
 };
@@ -114,7 +115,7 @@ enum class Layout : uint8_t {
 
 // How a contraction is cut: register tiles of rows x (16 * vectors) elements; the tiles of a group come one after the
 // other for each panel of 16 * vectors columns; so many points of the outermost k axis at a time, which of a single one are
-// whole blocks of the sum (or all). No choice changes a bit.
+// whole blocks of the sum (or all). The axes are those of the flattened contraction (flatten.h). No choice changes a bit.
 struct Tile {
   int64_t rows = 8;
   int64_t vectors = 2;
@@ -145,6 +146,8 @@ struct Kernel {
   bool barrier = false;                   // all threads meet before it starts; filled in by tile. Besides, they meet
                                           // after the last of several checks in a row, to learn whether one failed
   std::vector<Line> lines;                // the user's lines it computes
+
+  std::vector<Axis> loops() const;  // the parallel ones: rows, and the m and n of a contraction
 };
 bool operator==(const Kernel& a, const Kernel& b);  // but for the lines
 

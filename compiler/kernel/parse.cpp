@@ -280,23 +280,28 @@ class KernelReader : ScalarReader {
   void kernel(std::string name) {
     Kernel made;
     made.name = std::move(name);
-    const size_t start = at_;
     if (accept_word("for")) made.rows = loops();
     if (accept_word("check")) made.check = check();
-    if (accept(':')) contraction(made, start);
+    if (accept(':')) contraction(made);
     if (accept('|')) choices(made);
     list_.kernels.push_back(std::move(made));
   }
 
-  // acc = sum over k<784 by 512 by 64 of a * b
-  void contraction(Kernel& made, size_t start) {
-    if (made.rows.size() < 2) fail_at(start, "a contraction has two loops, m and n, after its rows");
+  // acc[i<n; j<128] = sum over k<784 by 512 by 64 of a * b
+  void contraction(Kernel& made) {
     Contraction c;
-    c.n = made.rows.back(), made.rows.pop_back();
-    c.m = made.rows.back(), made.rows.pop_back();
     skip_blanks();
     const size_t at = at_;
     c.accumulator = existing(name("the accumulator"), at);
+    expect("[");
+    if (!accept(';')) {
+      c.m = loops();
+      expect(";");
+    }
+    if (!accept(']')) {
+      c.n = loops();
+      expect("]");
+    }
     expect("=");
     if (!accept_word("sum") || !accept_word("over")) fail_at(at_, "expected 'sum over'");
     c.k = loops();
@@ -315,10 +320,11 @@ class KernelReader : ScalarReader {
     if (!is_float(c.a->dtype) || c.a->dtype != c.b->dtype || accumulator.type.dtype != c.a->dtype)
       fail_at(factors, fmt::format("the factors are {} and {}, the sum {}: they must be of one float type",
                                    tenon::name(c.a->dtype), tenon::name(c.b->dtype), accumulator.type.str()));
-    if (accumulator.storage != Storage::tile || accumulator.type.shape != Shape{c.m.extent, c.n.extent})
-      fail_at(at, fmt::format("'{}' is {} {}; the accumulator is a tile of [{},{}]", accumulator.name,
-                              tenon::name(accumulator.storage), accumulator.type.str(), c.m.extent.str(),
-                              c.n.extent.str()));
+    Shape shape;
+    for (const Axis& axis : c.axes()) shape.push_back(axis.extent);
+    if (accumulator.storage != Storage::tile || accumulator.type.shape != shape)
+      fail_at(at, fmt::format("'{}' is {} {}; the accumulator is a tile of {}", accumulator.name,
+                              tenon::name(accumulator.storage), accumulator.type.str(), str(shape)));
     made.contraction = std::move(c);
   }
 

@@ -44,16 +44,15 @@ class Printer {
 
   std::string kernel(const Kernel& k) {
     std::string head = plain_or_quoted(k.name), body;
-    std::vector<Axis> outer = k.rows;
-    if (k.contraction) outer.insert(outer.end(), {k.contraction->m, k.contraction->n});
-    if (!outer.empty()) head += " for " + loops(outer);
+    if (!k.rows.empty()) head += " for " + loops(k.rows);
     if (k.check) head += " " + check(*k.check);
     if (k.contraction) {
       const Contraction& c = *k.contraction;
       const Scalar factors[] = {c.a, c.b};
       body += shared(factors);
       const std::string a = factor(c.a), b = factor(c.b);
-      head += fmt::format(": {} = sum over {}{} of {} * {}", name(c.accumulator), loops(c.k), order(c), a, b);
+      head += fmt::format(": {}[{};{}{}] = sum over {}{} of {} * {}", name(c.accumulator), loops(c.m), c.n.empty() ? "" : " ",
+                          loops(c.n), loops(c.k), order(c), a, b);
     }
     for (const Statement& s : k.body) body += statement(s);
     return head + choices(k) + lines(k) + "\n" + body;

@@ -85,7 +85,7 @@ class Tiler {
       parts *= (points(kernel.body[0].axes) + target_.lanes - 1) / target_.lanes;
     if (kernel.contraction) {
       const Contraction& c = *kernel.contraction;
-      int64_t m = at(c.m.extent), n = at(c.n.extent);
+      int64_t m = points(c.m), n = points(c.n);
       work += 2 * rows * static_cast<double>(m * n) * static_cast<double>(points(c.k)) / flops_per_ns;
       int64_t width = kernel.tile.vectors * target_.lanes;
       parts *= ((m + kernel.tile.rows - 1) / kernel.tile.rows) * ((n + width - 1) / width);

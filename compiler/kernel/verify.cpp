@@ -17,9 +17,7 @@ template <typename... Args>
 class KernelVerifier {
  public:
   KernelVerifier(const Kernel& kernel, const KernelList& list, const std::vector<char>& written)
-      : kernel_(kernel), list_(list), written_(written), outer_(kernel.rows) {
-    if (kernel.contraction) outer_.insert(outer_.end(), {kernel.contraction->m, kernel.contraction->n});
-  }
+      : kernel_(kernel), list_(list), written_(written), outer_(kernel.loops()) {}
 
   void run() {
     for (size_t s = 0; s < kernel_.body.size(); ++s) writers_[kernel_.body[s].buffer].push_back(s);
@@ -62,9 +60,9 @@ class KernelVerifier {
       if (c.order.block < 1 || c.order.group < 1 || c.order.block > most || c.order.group > most)
         broken("{}: its sum is cut into blocks of {} points and groups of {} blocks; each is from 1 to {}", kernel_.name,
                c.order.block, c.order.group, most);
-      if (uses(c.a, c.n.variable) || uses(c.b, c.m.variable))
-        broken("{}: the first factor of its sum depends on {}, or the second on {}", kernel_.name,
-               variable_name(c.n.variable), variable_name(c.m.variable));
+      if (c.k.empty()) broken("{}: its sum runs over no loop", kernel_.name);
+      apart("first", c.a, c.n);
+      apart("second", c.b, c.m);
     }
     for (size_t s = 0; s < kernel_.body.size(); ++s) {
       const Statement& statement = kernel_.body[s];
@@ -73,7 +71,7 @@ class KernelVerifier {
       if (!kernel_.contraction)
         loops.insert(loops.end(), statement.axes.begin(), statement.axes.end());
       else if (statement.reduction != Reduction::none || statement.scatter ||
-               statement.axes != std::vector{kernel_.contraction->m, kernel_.contraction->n})
+               statement.axes != kernel_.contraction->axes())
         broken("{}: {} is no epilogue: it reduces, scatters or has other loops than the sum", kernel_.name,
                reader);
       loops.insert(loops.end(), statement.reduced.begin(), statement.reduced.end());
@@ -93,10 +91,13 @@ class KernelVerifier {
     }
   }
 
-  static bool uses(const Scalar& x, int64_t variable) {
-    bool found = false;
-    visit(x, [&](const Scalar& node) { found = found || node == Scalar::index(variable); });
-    return found;
+  void apart(std::string_view factor, const Scalar& x, const std::vector<Axis>& loops) const {
+    visit(x, [&](const Scalar& node) {
+      for (const Axis& axis : loops)
+        if (node == Scalar::index(axis.variable))
+          broken("{}: the {} factor of its sum depends on {}, which the other has", kernel_.name, factor,
+                 variable_name(axis.variable));
+    });
   }
 
   void bound(std::string_view reader, const std::vector<Axis>& loops,
@@ -164,9 +165,10 @@ class KernelVerifier {
     auto reader = [&] { return fmt::format("statement {}", s + 1); };
     if (buffer(id).storage == Storage::tile) {
       const Contraction* c = kernel_.contraction ? &*kernel_.contraction : nullptr;
-      const bool own = c && c->accumulator == id && load->indices().size() == 2 &&
-                       load->indices()[0] == Scalar::index(c->m.variable) &&
-                       load->indices()[1] == Scalar::index(c->n.variable);
+      const bool own = c && c->accumulator == id &&
+                       std::ranges::equal(load->indices(), c->axes(), [](const Scalar& index, const Axis& axis) {
+                         return index == Scalar::index(axis.variable);
+                       });
       if (!own)
         broken("{}: {} reads '{}' at another place than its own", kernel_.name, reader(), buffer(id).name);
       return;

@@ -41,8 +41,8 @@ Value ContractionLowering::all_points() {
 // totals.
 Values ContractionLowering::accumulate(const Rows& rows, const Columns& columns, Values sums, Value begin, Value end) {
   low_.open();
-  low_.bind(c_.m.variable, rows.m);
-  low_.bind(c_.n.variable, columns.n);
+  low_.bind(c_.m[0].variable, rows.m);
+  low_.bind(c_.n[0].variable, columns.n);
   Value a_panel, b_panel = packed_b(columns, begin);
   if (!a_.in_place()) {
     Value tile = b_.mul(b_.sub(rows.tile, first_tile_), b_.integer(a_tile_));

@@ -19,9 +19,9 @@ constexpr int64_t short_epilogue = 256;  // scalar operations a tile: beyond it 
 void ContractionLowering::lower() {
   check(!c_.k.empty(), "a contraction has a k axis");
   const Tile& tile = low_.kernel.tile;
-  rows_ = std::max<int64_t>(1, std::min(tile.rows, c_.m.extent.at(maximum_)));
+  rows_ = std::max<int64_t>(1, std::min(tile.rows, c_.m[0].extent.at(maximum_)));
   vectors_ = std::max<int64_t>(1, tile.vectors);
-  vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n.extent.at(maximum_) + lanes - 1) / lanes));
+  vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n[0].extent.at(maximum_) + lanes - 1) / lanes));
   if (tile.k_block < c_.k[0].extent.at(maximum_)) k_block_ = tile.k_block;
   check(c_.k.size() > 1 || k_block_ % c_.order.block == 0, "blocks of a single k axis end where those of the sum do");
   a_ = place_a(low_, rows_);
@@ -32,10 +32,10 @@ void ContractionLowering::lower() {
   auto ceiling = [&](Value x, int64_t by) {
     return b_.udiv(b_.add(x, b_.integer(by - 1)), b_.integer(by));
   };
-  Value m = b_.extent(c_.m.extent), n = b_.extent(c_.n.extent);
+  Value m = b_.extent(c_.m[0].extent), n = b_.extent(c_.n[0].extent);
   tiles_ = ceiling(m, rows_), whole_tiles_ = b_.udiv(m, b_.integer(rows_));
   panels_ = ceiling(n, vectors_ * lanes), whole_panels_ = b_.udiv(n, b_.integer(vectors_ * lanes));
-  int64_t most_tiles = (c_.m.extent.at(maximum_) + rows_ - 1) / rows_;
+  int64_t most_tiles = (c_.m[0].extent.at(maximum_) + rows_ - 1) / rows_;
   int64_t most = std::clamp<int64_t>(tile.group, 1, std::max<int64_t>(1, most_tiles));
   one_group_ = most >= most_tiles;
   group_ =
@@ -100,7 +100,7 @@ void ContractionLowering::lower_panel(Value p) {
   Columns whole{n, vectors_, Values(static_cast<size_t>(vectors_))};
   low_.when(b_.lt(columns, whole_panels_), [&] { lower_columns(whole, begin, end); });
   low_.when(b_.ge(columns, whole_panels_), [&] {
-    Extent extent = c_.n.extent;
+    Extent extent = c_.n[0].extent;
     if (extent.symbolic())  // as many vectors as there are, one by one
       return low_.loop(n, b_.extent(extent), lanes, [&](Value column) {
         lower_columns({column, 1, {low_.first_lanes(b_.sub(b_.extent(extent), column))}}, begin, end);
@@ -161,7 +161,7 @@ void ContractionLowering::for_rows(Value begin, Value end,
   low_.loop(begin, b_.min(end, whole_tiles_), 1, [&](Value t) {
     body({t, b_.integer(0), rows_, b_.mul(t, height)});
   });
-  Extent m = c_.m.extent;
+  Extent m = c_.m[0].extent;
   if (!m.symbolic() && m.count % rows_ == 0) return;
   Value tail = b_.bit_and(b_.gt(end, whole_tiles_), b_.lt(begin, end));
   low_.when(tail, [&] {
@@ -223,11 +223,11 @@ void ContractionLowering::statements(const std::function<Value()>& sum) {
 void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, const Values& sums) {
   for (int64_t v = 0; v < columns.vectors; ++v) {
     low_.open();
-    low_.bind_vector(c_.n.variable, b_.add(columns.n, b_.integer(v * lanes)),
+    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)),
                    columns.masks[static_cast<size_t>(v)]);
     for (int64_t r = 0; r < rows.count; ++r) {
       low_.open();
-      low_.bind(c_.m.variable, b_.add(rows.m, b_.integer(r)));
+      low_.bind(c_.m[0].variable, b_.add(rows.m, b_.integer(r)));
       statements([&] { return sums[static_cast<size_t>(r * columns.vectors + v)]; });
       low_.close();
     }
@@ -238,10 +238,10 @@ void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, con
 void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, Value partial) {
   for (int64_t v = 0; v < columns.vectors; ++v) {
     low_.open();
-    low_.bind_vector(c_.n.variable, b_.add(columns.n, b_.integer(v * lanes)),
+    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)),
                    columns.masks[static_cast<size_t>(v)]);
     low_.loop(b_.integer(0), b_.integer(rows.count), 1, [&](Value r) {
-      low_.bind(c_.m.variable, b_.add(rows.m, r));
+      low_.bind(c_.m[0].variable, b_.add(rows.m, r));
       statements([&] {
         Value element =
             b_.add(b_.mul(r, b_.integer(columns.vectors * lanes)), b_.integer(v * lanes));

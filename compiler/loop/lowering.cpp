@@ -3,13 +3,17 @@
 
 #include <algorithm>
 
+#include "compiler/kernel/flatten.h"
 #include "compiler/loop/lower.h"
 
 namespace tenon {
 
 loop::Function lower(std::string name, const IsolatedKernel& kernel, const Target& target) {
-  loop::Lowering low(std::move(name), kernel, target);
-  low.kernel.contraction ? lower_contraction(low) : lower_rows(low);
+  IsolatedKernel flat;
+  const Kernel& whole = kernel.list.kernels[0];
+  if (whole.contraction) flat = kernel, flat.list.kernels[0] = flattened(whole, kernel.list);
+  loop::Lowering low(std::move(name), whole.contraction ? flat : kernel, target);
+  whole.contraction ? lower_contraction(low) : lower_rows(low);
   return low.b.finish();
 }
 
@@ -44,15 +48,12 @@ Lowering::Lowering(std::string name, const IsolatedKernel& isolated, const Targe
 
 void Lowering::bound_axes() {
   auto bound = [&](const Axis& axis) { forms_.bound(axis.variable, axis.extent); };
-  std::ranges::for_each(kernel.rows, bound);
+  std::ranges::for_each(kernel.loops(), bound);
   for (const Statement& statement : kernel.body) {
     std::ranges::for_each(statement.axes, bound);
     std::ranges::for_each(statement.reduced, bound);
   }
-  if (!kernel.contraction) return;
-  bound(kernel.contraction->m);
-  bound(kernel.contraction->n);
-  std::ranges::for_each(kernel.contraction->k, bound);
+  if (kernel.contraction) std::ranges::for_each(kernel.contraction->k, bound);
 }
 
 Value Lowering::base(BufferId id) {

@@ -138,7 +138,7 @@ void Lowering::store_vector(BufferId id, std::span<const Scalar> index, Value va
   } else if (varying == 1 && only->atom == Scalar::index(variable) && only->factor == Factor{1, 0}) {
     b.store(value, b.at(address, scalar(Scalar::index(variable))), 0, mask());
   } else if (varying == 0) {
-    const bool one = kernel.contraction && kernel.contraction->n.extent == Extent(1);
+    const bool one = kernel.contraction && kernel.contraction->n[0].extent == Extent(1);
     check(one, "the lanes of a store go to different elements");
     b.store(b.extract(value, 0), address);
   } else {

@@ -49,7 +49,7 @@ Square transpose(Builder& b, Square rows) {
 void pack_b_transposing(Lowering& low, Value panel, const Columns& columns, Value begin, Value end) {
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
-  Value last = b.sub(b.extent(c.n.extent), b.integer(1));
+  Value last = b.sub(b.extent(c.n[0].extent), b.integer(1));
   low.loop(b.integer(0), b.integer(columns.vectors), 1, [&](Value v) {
     Value n = b.add(columns.n, b.mul(v, b.integer(lanes)));
     loop_k(low, begin, end, {}, [&](Value from, Value to, Values) {
@@ -60,7 +60,7 @@ void pack_b_transposing(Lowering& low, Value panel, const Columns& columns, Valu
           low.open();
           // A column beyond the last repeats it.
           Value column = b.add(n, b.integer(static_cast<int64_t>(j)));
-          low.bind(c.n.variable, b.min(column, last));
+          low.bind(c.n[0].variable, b.min(column, last));
           square[j] = low.vector(c.b);
           low.close();
         }
@@ -113,7 +113,7 @@ Access place_a(Lowering& low, int64_t rows) {
   switch (low.kernel.tile.a) {
     case Layout::in_place: {
       if (c.a->function == Scalar::constant) return {.across = 0, .along = 0};
-      const auto across = stride(low, c.a, c.m.variable), along = stride(low, c.a, last_k(low).variable);
+      const auto across = stride(low, c.a, c.m[0].variable), along = stride(low, c.a, last_k(low).variable);
       check(across && along, "the first operand of a contraction is read in place, and has no strides");
       return {.across = *across, .along = *along};
     }
@@ -141,7 +141,7 @@ Access place_b(Lowering& low, int64_t vectors) {
   const Contraction& c = *low.kernel.contraction;
   if (low.kernel.tile.b != Layout::in_place) return {.layout = Layout::by_k, .across = lanes, .along = vectors * lanes};
   const auto along = stride(low, c.b, last_k(low).variable);
-  const bool vector = c.n.extent == Extent(1) || stride(low, c.b, c.n.variable) == Extent(1);
+  const bool vector = c.n[0].extent == Extent(1) || stride(low, c.b, c.n[0].variable) == Extent(1);
   check(along && vector, "the second operand of a contraction is read in place, and has no vectors");
   return {.across = lanes, .along = *along};
 }
@@ -149,11 +149,11 @@ Access place_b(Lowering& low, int64_t vectors) {
 void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows) {
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
-  Value m_extent = b.extent(c.m.extent), k_extent = b.extent(c.k[0].extent);
+  Value m_extent = b.extent(c.m[0].extent), k_extent = b.extent(c.k[0].extent);
   if (a.layout == Layout::by_row) {
     Value last = b.sub(m_extent, b.integer(1));
     low.loop(b.integer(0), b.integer(rows), 1, [&](Value r) {
-      low.bind(c.m.variable, b.min(b.add(m, r), last));
+      low.bind(c.m[0].variable, b.min(b.add(m, r), last));
       Value row = b.at(panel, b.mul(r, b.integer(a.across.count)));
       loop_k(low, b.integer(0), k_extent, {}, [&](Value from, Value to, Values) {
         loop_vectors(low, from, to, [&](Value i, Value mask, size_t) {
@@ -181,7 +181,7 @@ void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows) 
       for (int64_t t = 0; t < strip; ++t)
         for (int64_t r = 0; r < rows; r += lanes) {
           low.open();
-          low.bind_vector(c.m.variable, b.add(m, b.integer(t * rows + r)), masks[next++]);
+          low.bind_vector(c.m[0].variable, b.add(m, b.integer(t * rows + r)), masks[next++]);
           // The lanes beyond the rows are overwritten by the next k, or lie in what the panel has to spare.
           Value to_panel = b.at(row, b.integer(t * a_tile_elements(low, a, rows) + r));
           b.store(low.vector(c.a), to_panel);
@@ -195,7 +195,7 @@ void pack_a(Lowering& low, const Access& a, Value panel, Value m, int64_t rows) 
 void pack_b(Lowering& low, Value panel, const Columns& columns, Value begin, Value end) {
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
-  if (!contiguous(c.b, c.n.variable, low.list) && contiguous(c.b, last_k(low).variable, low.list))
+  if (!contiguous(c.b, c.n[0].variable, low.list) && contiguous(c.b, last_k(low).variable, low.list))
     return pack_b_transposing(low, panel, columns, begin, end);
   loop_k(low, begin, end, {}, [&](Value from, Value to, Values) {
     low.loop(from, to, 1, [&](Value i) {
@@ -204,7 +204,7 @@ void pack_b(Lowering& low, Value panel, const Columns& columns, Value begin, Val
       Value row = b.at(panel, position);
       for (int64_t v = 0; v < columns.vectors; ++v) {
         low.open();
-        low.bind_vector(c.n.variable, b.add(columns.n, b.integer(v * lanes)),
+        low.bind_vector(c.n[0].variable, b.add(columns.n, b.integer(v * lanes)),
                       columns.masks[static_cast<size_t>(v)]);
         b.store(low.vector(c.b), b.at(row, b.integer(v * lanes)));
         low.close();

@@ -12,8 +12,8 @@ std::vector<Scalar> epilogue_loads(Lowering& low) {
       if (x->function != Scalar::load || x->guarded || x->integer == c.accumulator) return;
       const tenon::Type& type = low.list.buffers[static_cast<size_t>(x->integer)].type;
       if (type.bytes(low.list.maximum) <= low.target.l1_bytes / 2) return;  // it may still lie there
-      auto across = low.stride(x->integer, x->indices(), c.m.variable);
-      if (!across || *across == Extent(0) || low.stride(x->integer, x->indices(), c.n.variable) != Extent(1)) return;
+      auto across = low.stride(x->integer, x->indices(), c.m[0].variable);
+      if (!across || *across == Extent(0) || low.stride(x->integer, x->indices(), c.n[0].variable) != Extent(1)) return;
       if (std::find(loads.begin(), loads.end(), x) == loads.end()) loads.push_back(x);
     });
   return loads;
@@ -23,8 +23,8 @@ void prefetch(Lowering& low, const std::vector<Scalar>& loads, Value m, const Co
   Builder& b = low.b;
   const Contraction& c = *low.kernel.contraction;
   low.open();
-  low.bind(c.m.variable, m);
-  low.bind(c.n.variable, columns.n);
+  low.bind(c.m[0].variable, m);
+  low.bind(c.n[0].variable, columns.n);
   for (const Scalar& x : loads) {
     Value address = low.address(x->integer, x->indices());
     for (int64_t v = 0; v < columns.vectors; ++v) b.prefetch(b.at(address, b.integer(v * lanes)));

@@ -30,7 +30,7 @@ struct Setup {
     add("acc", {dtype, {m.extent, n.extent}}, Storage::tile, -1);
     Kernel kernel;
     kernel.name = "k0";
-    kernel.contraction = Contraction{m, n, k, {}, {}, 3};
+    kernel.contraction = Contraction{{m}, {n}, k, {}, {}, 3};
     list.kernels = {kernel};
   }
   BufferId add(std::string name, Type type, Storage storage, int64_t slot) {
@@ -42,11 +42,11 @@ struct Setup {
   Contraction& contraction() { return *kernel().contraction; }
   DType dtype() const { return list.buffers[3].type.dtype; }
   Scalar acc() {
-    return Scalar::read(3, dtype(), {i(contraction().m.variable), i(contraction().n.variable)});
+    return Scalar::read(3, dtype(), {i(contraction().m[0].variable), i(contraction().n[0].variable)});
   }
   void statement(BufferId buffer, std::vector<Scalar> index, Scalar value) {
     Statement s;
-    s.axes = {contraction().m, contraction().n};
+    s.axes = contraction().axes();
     s.buffer = buffer, s.index = std::move(index), s.value = std::move(value);
     kernel().body.push_back(s);
   }

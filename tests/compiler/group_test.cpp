@@ -12,7 +12,7 @@ TEST_CASE("a dense layer is one contraction: pixels are read as bytes, bias and 
   Value w = g.parameter("W", f32, {784, 128}, zeros()), b = g.parameter("b", f32, {128}, zeros());
   g.entry("predict", {{"h", relu(matmul(cast(x, f32) * 0.5, w) + b)}});
   CHECK(kernels(g, "predict") == R"(
-k1 for i<n, j<128: acc = sum over k<784 by 512 by 64 of (f32(x[i,k]) * 0.5) * W[k,j]
+k1: acc[i<n; j<128] = sum over k<784 by 512 by 64 of (f32(x[i,k]) * 0.5) * W[k,j]
   h[i,j] for i<n, j<128 = max(acc[i,j] + b[j],0.0)
 )");
 }
@@ -26,7 +26,7 @@ TEST_CASE("the optimiser's chain rides on the contraction that computes the grad
   Value next = m * 0.5 + gradient;
   g.entry("train", {}, {{w, w - rate * next}, {m, next}});
   CHECK(kernels(g, "train") == R"(
-k1 for i<7, j<5: acc = sum over k<n of x[k,i] * dy[k,j]
+k1: acc[i<7; j<5] = sum over k<n of x[k,i] * dy[k,j]
   m[i,j] for i<7, j<5 = m[i,j] * 0.5 + acc[i,j]
   W[i,j] for i<7, j<5 = W[i,j] - rate[] * m[i,j]
 )");
@@ -55,8 +55,8 @@ TEST_CASE("a sum of a product is a sum; only contract is a contraction") {
   CHECK(kernels(g, "dot") == R"(
 k1
   sum[] = sum over i<100 of a[i] * b[i]
-k2 for j<1, k<1: acc = sum over i<100 of a[i] * b[i]
-  contraction[] for j<1, k<1 = acc[j,k]
+k2: acc[;] = sum over i<100 of a[i] * b[i]
+  contraction[] = acc[]
 )");
 }
 
@@ -86,11 +86,11 @@ TEST_CASE("every reader of a state comes before the kernel that updates it") {
   Value next = w - d;
   g.entry("train", {{"y", matmul(x, w)}, {"old", w}}, {{w, next}});
   CHECK(kernels(g, "train") == R"(
-k1 for i<4, j<4: acc = sum over k<4 of x[i,k] * W[k,j]
+k1: acc[i<4; j<4] = sum over k<4 of x[i,k] * W[k,j]
   y[i,j] for i<4, j<4 = acc[i,j]
 k2 for i<4
   old[i,j] for j<4 = W[i,j]
-k3 for i<4, j<4: acc.2 = sum over k<4 of x[k,i] * x[k,j]
+k3: acc.2[i<4; j<4] = sum over k<4 of x[k,i] * x[k,j]
   W[i,j] for i<4, j<4 = W[i,j] - acc.2[i,j]
 )");
 }
@@ -118,7 +118,7 @@ k2 for i<4
 note: a: updated by a copy: the kernel that computes it reads other elements of the old value
 )");
   CHECK(kernels(g, "square") == R"(
-k1 for i<4, j<4: acc = sum over k<4 of a[i,k] * a[k,j]
+k1: acc[i<4; j<4] = sum over k<4 of a[i,k] * a[k,j]
   contract[i,j] for i<4, j<4 = acc[i,j]
 k2 for i<4
   a[i,j] for j<4 = contract[i,j]

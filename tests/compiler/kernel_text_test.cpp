@@ -101,10 +101,10 @@ TEST_CASE("a text that is no kernel list is an Error with the place") {
   CHECK(flaw_of("y[i,j] for j<4 = " + std::string(300, '(')) ==
         "a.kernels:13:276: nested more than 256 deep");
   CHECK(flaw_of("y[i,j] for j<4 = x[i,j] x") == "a.kernels:13:27: expected the end of the line");
-  CHECK(flaw(with_kernels("k1 for i<n, j<4: acc = sum over k<4 of x[i,k] * 2\n")) ==
-        "a.kernels:12:40: the factors are f32 and i64, the sum f32[n,4]: they must be of one float type");
-  CHECK(flaw(with_kernels("k1 for i<n, j<4: x = sum over k<4 of x[i,k] * 2.0\n")) ==
-        "a.kernels:12:18: 'x' is input f32[n,4]; the accumulator is a tile of [n,4]");
+  CHECK(flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2\n")) ==
+        "a.kernels:12:37: the factors are f32 and i64, the sum f32[n,4]: they must be of one float type");
+  CHECK(flaw(with_kernels("k1: x[i<n; j<4] = sum over k<4 of x[i,k] * 2.0\n")) ==
+        "a.kernels:12:5: 'x' is input f32[n,4]; the accumulator is a tile of [n,4]");
   CHECK(flaw(with_kernels("k1 for i<n | tile 6x20 k 4 group 1")) ==
         "a.kernels:12:21: the width of a tile is a multiple of 16");
   CHECK(flaw(with_kernels("k1 for i<n | pack a")) == "a.kernels:12:20: expected 'by'");
@@ -146,20 +146,20 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
   CHECK(flaw_of("y[i,j] for j<4 = argmax over k<2, l<2 of x[i,k]") ==
         "a.kernels:13:20: 'y' is f32[n,4], and its value i64");
   CHECK(
-      flaw(with_kernels("k1 for i<n, j<4: acc = sum over k<4 of x[i,k] * 2.0\n  y[i,j] for i<n, j<4 = max "
+      flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2.0\n  y[i,j] for i<n, j<4 = max "
                         "over l<2 of acc[i,j]\n")) ==
       "a.kernels:1:1: k1: statement 1 is no epilogue: it reduces, scatters or has other loops than the sum");
   CHECK(flaw(with_kernels(
-            "k1 for i<n, j<4: acc = sum over k<4 of x[i,k] * x[0,j]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+            "k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * x[0,j]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
         "no error");
   CHECK(flaw(with_kernels(
-            "k1 for i<n, j<4: acc = sum over k<4 of x[0,j] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
-        "a.kernels:1:1: k1: the first factor of its sum depends on j, or the second on i");
+            "k1: acc[i<n; j<4] = sum over k<4 of x[0,j] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+        "a.kernels:1:1: k1: the first factor of its sum depends on j, which the other has");
 }
 
 TEST_CASE("no text, cut or changed anywhere, does anything but an Error") {
   const std::string whole = with_kernels(
-      "note \"n\"\nk1 for i<n, j<4: acc = sum over k<4 of x[i,k] * 2.0  | tile 6x16 k 4 group 64, pack b by k, 2 "
+      "note \"n\"\nk1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2.0  | tile 6x16 k 4 group 64, pack b by k, 2 "
       "threads\n"
       "  $1 = exp(acc[i,j]) // 2.0\n  y[i,j] for i<n, j<4 = select(i < 2,$1,-$1)\n");
   REQUIRE(flaw(whole) == "no error");
@@ -203,7 +203,7 @@ buffer reduce_max row f32[]
 buffer y input u8[n] slot 1
 buffer score output f32[n] slot 0
 on entry check 0 <= y < 512 "pick: index"
-k1 for i<n, j<512: acc = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]  | tile 14x32 k 512 group 64, 2 threads  # model.cpp:102
+k1: acc[i<n; j<512] = sum over k<784 by 512 by 64 of x[i,k] * W[k,j]  | tile 14x32 k 512 group 64, 2 threads  # model.cpp:102
   relu[i,j] for i<n, j<512 = max(acc[i,j],0.0)
 k2 for i<n  | 2 threads, barrier  # model.cpp:103, model.cpp:104
   reduce_max[] = max over j<512 of relu[i,j]

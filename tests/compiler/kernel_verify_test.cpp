@@ -75,7 +75,7 @@ struct Product : Rows {
     k.rows = {};
     Scalar l = Scalar::index(2);
     k.contraction = Contraction{
-        {0, 4}, {1, 4}, {{2, 4}}, Scalar::read(x, f32, {i(), l}), Scalar::read(x, f32, {l, j()}), acc};
+        {{0, 4}}, {{1, 4}}, {{2, 4}}, Scalar::read(x, f32, {i(), l}), Scalar::read(x, f32, {l, j()}), acc};
     k.body.push_back({.axes = {{0, 4}, {1, 4}},
                       .value = Scalar::call(Scalar::sub, {at(w), at(acc)}),
                       .buffer = in_place ? w : y,
@@ -240,7 +240,7 @@ TEST_CASE("a sum is cut into blocks and groups of 1 to 2^31 - 1") {
     const std::string text =
         "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[4,4]\noutput \"y\" f32[4,4]\n"
         "buffer x input f32[4,4] slot 0\nbuffer y output f32[4,4] slot 0\nbuffer acc tile f32[4,4]\n"
-        "k1 for i<4, j<4: acc = sum over k<4 by " + cut + " of x[i,k] * x[k,j]\n  y[i,j] for i<4, j<4 = acc[i,j]\n";
+        "k1: acc[i<4; j<4] = sum over k<4 by " + cut + " of x[i,k] * x[k,j]\n  y[i,j] for i<4, j<4 = acc[i,j]\n";
     const std::string message = test::message([&] { parse_kernels(text); });
     CAPTURE(message);
     CHECK(message.find("k1: its sum is cut into blocks of ") != std::string::npos);
@@ -258,13 +258,13 @@ TEST_CASE("what a contraction reads is not taken for its epilogue") {
   CHECK(kernels(g, "sum") == R"(
 k1
   exp[i] for i<16 = exp(c[i])
-k2 for k<1, i<16: acc = sum over j<n of 1.0 * exp[i]
-  y[i] for k<1, i<16 = acc[k,i]
+k2: acc[; i<16] = sum over j<n of 1.0 * exp[i]
+  y[i] for i<16 = acc[i]
 )");
   CHECK(kernels(g, "contract") == R"(
 k1
   exp[i] for i<16 = exp(c[i])
-k2 for k<1, i<16: acc = sum over j<n of a[j] * exp[i]
-  y[i] for k<1, i<16 = acc[k,i]
+k2: acc[; i<16] = sum over j<n of a[j] * exp[i]
+  y[i] for i<16 = acc[i]
 )");
 }
