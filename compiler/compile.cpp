@@ -13,6 +13,7 @@
 #include "compiler/kernel/place.h"
 #include "compiler/kernel/tile.h"
 #include "compiler/loop/lower.h"
+#include "compiler/loop/share.h"
 #include "compiler/native/cache.h"
 #include "compiler/parallel.h"
 #include "compiler/pass.h"
@@ -55,6 +56,9 @@ void lower(Compilation& c) {
     c.functions[i] = lower(made.name, *made.kernel, c.target);
   });
 }
+void share(Compilation& c) {
+  in_parallel(c.functions.size(), [&](size_t i) { c.functions[i] = loop::share(c.functions[i]); });
+}
 void emit(Compilation& c) { c.code = emit(c.entries, c.calls, c.functions, c.target, c.native); }
 
 constexpr Pass table[] = {
@@ -76,6 +80,7 @@ constexpr Pass table[] = {
     {"isolate", Level::kernels, isolate, false, "placed kernels", "each different kernel once, addresses as its arguments"},
     {"reuse", Level::machine, reuse, true, "isolated kernels", "their code, if a cache has it"},
     {"lower", Level::loops, lower, false, "isolated kernels", "a function of the loop language each"},
+    {"share", Level::loops, share, true, "loops", "every value that depends on no memory made once"},
     {"emit", Level::machine, emit, false, "loops", "machine code of all kernels and entries"},
 };
 
@@ -89,7 +94,8 @@ constexpr PassOrder orders[] = {
     {"place", "isolate", "which arguments may share bytes is known once they have a place"},
     {"isolate", "reuse", "code is looked up by the kernels it is made from"},
     {"reuse", "lower", "code that is there need not be made"},
-    {"lower", "emit", "LLVM is printed from loops"},
+    {"lower", "share", "only loops repeat the arithmetic of addresses and masks"},
+    {"share", "emit", "LLVM is printed from loops"},
 };
 
 // `init` is an entry like the others: every state := its initial value. The text of an optimised graph has it already.

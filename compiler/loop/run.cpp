@@ -5,6 +5,7 @@
 
 #include "compiler/loop/interpret.h"
 #include "compiler/loop/lower.h"
+#include "compiler/loop/share.h"
 #include "compiler/loop/verify.h"
 
 namespace tenon {
@@ -20,7 +21,7 @@ class Runner {
   IndexFault run(const Target& target) {
     for (const Kernel& kernel : list_.kernels) {
       isolated_.push_back(isolate(list_, kernel));
-      functions_.push_back(lower(kernel.name, isolated_.back(), target));
+      functions_.push_back(loop::share(lower(kernel.name, isolated_.back(), target)));
       verify(functions_.back());
     }
     const std::vector<Kernel>& kernels = list_.kernels;
