@@ -156,7 +156,7 @@ Scalar Scalar::make(Function function, DType dtype, std::vector<Scalar> argument
 
 Scalar Scalar::number(DType dtype, double value) {
   if (!is_float(dtype)) return make(constant, dtype, {}, static_cast<int64_t>(value));
-  return make(constant, dtype, {}, 0, dtype == f32 ? static_cast<float>(value) : value);
+  return make(constant, dtype, {}, 0, rounded(dtype, value));
 }
 Scalar Scalar::integer(int64_t value) { return make(constant, i64, {}, value); }
 Scalar Scalar::boolean(bool value) { return make(constant, DType::boolean, {}, value); }

@@ -4,6 +4,7 @@
 // new list, differentiation a loop backwards. The body has a stable address, so a Value stays valid while its
 // graph lives, also when the Graph object is moved.
 #include <cstddef>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
@@ -22,6 +23,14 @@ struct Op;
 class Graph;
 struct Body;
 using NodeId = int32_t;
+
+// Element i of an array of T that lies at any address.
+template <typename T>
+T element(std::span<const std::byte> bytes, int64_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+  return value;
+}
 
 // The elements of a constant, row-major, shared between copies.
 struct Literal {

@@ -49,7 +49,7 @@ class Interpreter {
   void convert(Step& step, int count);
   void choose(Step& step, int count);
   void call(Step& step, int count);
-  double round(DType dtype, double x) const { return typed_ && dtype == f32 ? static_cast<float>(x) : x; }
+  double round(DType dtype, double x) const { return typed_ ? rounded(dtype, x) : x; }
   void nest(bool scatter);
   void advance(int count);
   [[noreturn]] void out_of_range(int64_t index, int64_t row, int64_t extent) const {

@@ -138,7 +138,10 @@ Scalar ScalarReader::number() {
     if (!sizes_.contains(size)) fail_at(at, fmt::format("there is no run-time size '{}'", size));
     return Scalar::extent(Extent(whole, size));
   }
-  const double value = real ? floating<double, uint64_t>() : 0;
+  if (real && text_.substr(start, 4) == "nan(")
+    at_ = std::min(text_.find(')', start), text_.size() - 1) + 1;
+  else if (real)
+    floating<double>();
   const size_t stop = at_;
   DType type = real ? f32 : i64;
   if (accept(':')) type = dtype();
@@ -146,19 +149,19 @@ Scalar ScalarReader::number() {
     fail_at(start, fmt::format("this is not a {}", tenon::name(type)));
   if (!real) {
     if (type == i64) return Scalar::integer(whole);
-    if (static_cast<double>(whole) < (type == u8 ? 0 : -0x1p31) ||
-        static_cast<double>(whole) > (type == u8 ? 255 : 0x1p31 - 1))
+    if (!fits(whole, type))
       fail_at(start, fmt::format("{} does not fit {}", whole, tenon::name(type)));
     return Scalar::number(type, static_cast<double>(whole));
   }
-  if (type == f64) return Scalar::number(f64, value);
-  // Again as an f32: by way of a double it would be rounded twice, and a NaN lose its bits.
+  // Again in its own type: by way of a double it would be rounded twice, and a NaN lose its bits.
   const size_t after = at_;
   at_ = start;
-  const auto narrow = floating<float, uint32_t>();
-  if (at_ != stop) fail_at(start, "this is not an f32");
-  at_ = after;
-  return Scalar::number(f32, narrow);
+  return with_type(type, [&]<typename T>(T) {
+    const auto value = static_cast<double>(element<T>(type));
+    if (at_ != stop) fail_at(start, fmt::format("this is not an {}", tenon::name(type)));
+    at_ = after;
+    return Scalar::number(type, value);
+  });
 }
 
 Scalar ScalarReader::word() {

@@ -84,7 +84,15 @@ class TextReader {
     at_ += static_cast<size_t>(stop - begin);
     return value;
   }
-  template <typename T, typename Bits>
+  // An element of that type, whose C++ type is T.
+  template <typename T>
+  T element(DType dtype) {
+    if constexpr (std::is_integral_v<T>)
+      return number<T>(dtype == boolean ? "0 or 1" : fmt::format("{} {}", dtype == u8 ? "a" : "an", name(dtype)));
+    else
+      return floating<T>();
+  }
+  template <typename T>
   T floating() {
     skip_blanks();
     size_t start = at_;
@@ -93,8 +101,8 @@ class TextReader {
       expect("0x");
       uint64_t bits = hexadecimal("the bits of a NaN");
       expect(")");
-      T value = std::bit_cast<T>(static_cast<Bits>(bits));
-      if (bits > std::numeric_limits<Bits>::max() || !std::isnan(value))
+      T value = std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
+      if (bits > std::numeric_limits<BitsOf<T>>::max() || !std::isnan(value))
         fail_at(start, "these bits are no NaN");
       return value;
     }

@@ -36,7 +36,7 @@ struct ValueType {
   std::string str() const;  // f32, f32x16, @f32
 };
 
-inline bool is_signed(DType dtype) { return dtype == DType::i32 || dtype == DType::i64; }
+inline bool is_signed(DType dtype) { return is_integer(dtype) && traits(dtype).is_signed; }
 
 using Id = int32_t;  // of a node, and of the value that it makes; -1: none
 

@@ -2,6 +2,7 @@
 // buffers likewise.
 #include <algorithm>
 
+#include "compiler/loop/compute.h"
 #include "compiler/loop/text.h"
 #include "compiler/loop/verify.h"
 
@@ -284,7 +285,7 @@ void verify_leaf(const Function& f, Id id) {
   const bool numbered = node.code == Code::constant || node.code >= Code::number;
   if (node.integer && !numbered) broken(f, id, "it has the integer {}, which it does not use", node.integer);
   if (node.code != Code::constant) return;
-  const int64_t width = node.type.dtype == boolean ? 1 : 8 * byte_size(node.type.dtype);
+  const int width = loop::width(node.type.dtype);
   if (width < 64 && static_cast<uint64_t>(node.integer) >> width)
     broken(f, id, "its bits are {:#x}, and a {} has {}", node.integer, tenon::name(node.type.dtype), width);
 }

@@ -57,15 +57,9 @@ Emitter::Emitter(llvm::Module& module, const loop::Function& source, llvm::Funct
 
 llvm::Type* Emitter::element_type(DType dtype) const {
   auto& context = module_.getContext();
-  switch (dtype) {
-    case DType::f64: return llvm::Type::getDoubleTy(context);
-    case DType::f32: return llvm::Type::getFloatTy(context);
-    case DType::i64: return llvm::Type::getInt64Ty(context);
-    case DType::i32: return llvm::Type::getInt32Ty(context);
-    case DType::u8: return llvm::Type::getInt8Ty(context);
-    case DType::boolean: return llvm::Type::getInt1Ty(context);
-  }
-  return nullptr;
+  if (dtype == f64) return llvm::Type::getDoubleTy(context);
+  if (dtype == f32) return llvm::Type::getFloatTy(context);
+  return llvm::Type::getIntNTy(context, dtype == boolean ? 1 : static_cast<unsigned>(8 * byte_size(dtype)));
 }
 llvm::Type* Emitter::type(loop::ValueType type) const {
   if (type.address) return llvm::PointerType::get(module_.getContext(), 0);
