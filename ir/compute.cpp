@@ -188,6 +188,7 @@ Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
   for (size_t i = function == select ? 2 : 1; i < arguments.size(); ++i)
     check(arguments[i]->dtype == arguments[function == select ? 1 : 0]->dtype,
           "the arguments of a scalar function have one type");
+  check(function == select || !is_storage(arguments[0]->dtype), "f16 and bf16 are not computed with");
   return make(function, dtype, std::move(arguments));
 }
 

@@ -184,7 +184,8 @@ struct Body {
   int64_t next_stream();              // for a random operation added in the open scope: hash of path and count
 };
 
-// How a parameter begins: a value of the given type, built in the parameter's own scope.
+// How a parameter begins: a value of the given type, built in the parameter's own scope. One of f16 or bf16 is asked for
+// in f32, and cast.
 using Initializer = std::function<Value(Graph&, const Type&)>;
 
 class Graph {
@@ -197,6 +198,7 @@ class Graph {
   // The run-time size `name`, at most `maximum`; one per graph. Error if it exists with another maximum.
   Extent size(std::string_view name, int64_t maximum, std::source_location at = std::source_location::current());
 
+  // Of f16 or bf16 too, here and below: cast(x, f32) computes with what they store.
   Value input(std::string_view name, DType dtype, Shape shape,
               std::source_location at = std::source_location::current());
   // A trained value. The same name twice is one tied parameter; Error naming both lines if the types differ. The name

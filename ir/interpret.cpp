@@ -131,7 +131,14 @@ void Interpreter::convert(Step& step, int count) {
   DType dtype = step.scalar->dtype;
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     double e = from.bound[i], bound = e;
-    if (is_float(dtype)) {
+    if (is_storage(dtype)) {  // of f32; rounding is monotonic, so the ends of what it may be bound the result
+      const double y = step.real[i] = rounded(dtype, from.real[i]);
+      auto off = [&](double x) {
+        const double other = rounded(dtype, x), distance = std::fabs(other - y);
+        return other == y ? 0 : std::isnan(distance) ? undecided : distance;
+      };
+      if (e != 0) bound = std::max(off(from.real[i] - e), off(from.real[i] + e));
+    } else if (is_float(dtype)) {
       double x = step.of_floats ? from.real[i] : static_cast<double>(from.whole[i]);
       step.real[i] = round(dtype, x);
       if (from.scalar->dtype == boolean && e != 0) bound = 1;

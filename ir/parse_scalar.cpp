@@ -216,7 +216,10 @@ Scalar ScalarReader::call(std::string_view name, size_t at) {
   if (parse_dtype(name, type)) {
     if (arguments.size() != 1)
       fail_at(at, fmt::format("a cast takes one argument, here are {}", arguments.size()));
-    if (arguments[0]->dtype == type) fail_at(at, fmt::format("this is {} already", name));
+    const DType from = arguments[0]->dtype;
+    if (from == type) fail_at(at, fmt::format("this is {} already", name));
+    if (is_storage(from) ? type != f32 : is_storage(type) && from != f32)
+      fail_at(at, fmt::format("{} is cast to {} by way of f32", tenon::name(from), name));
     return Scalar::to(type, arguments[0]);
   }
   const auto function = function_of(name);
@@ -238,7 +241,7 @@ Scalar ScalarReader::make(Scalar::Function f, std::vector<Scalar> arguments, siz
       fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type),
                               tenon::name(arguments[i]->dtype)));
   const bool logical = f == Scalar::logical_and || f == Scalar::logical_or || f == Scalar::logical_not;
-  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) ||
+  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) || (f != Scalar::select && is_storage(type)) ||
       (f == Scalar::philox && type != i64))
     fail_at(at, fmt::format("{} is not a function of {}", name, tenon::name(type)));
   return Scalar::call(f, std::move(arguments));

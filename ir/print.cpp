@@ -15,12 +15,12 @@ constexpr int64_t largest_inline = 64;
 
 template <typename T>
 std::string shortest(T x) {
-  if (std::isnan(x)) {
+  if (std::isnan(as_number(x))) {
     const auto bits = std::bit_cast<BitsOf<T>>(x);
-    if (bits == std::bit_cast<BitsOf<T>>(std::numeric_limits<T>::quiet_NaN())) return "nan";
+    if (bits == std::bit_cast<BitsOf<T>>(static_cast<T>(std::numeric_limits<float>::quiet_NaN()))) return "nan";
     return fmt::format("nan(0x{:x})", bits);
   }
-  std::string text = fmt::format("{}", x);
+  std::string text = fmt::format("{}", as_number(x));
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
@@ -75,6 +75,8 @@ std::string quoted(std::string_view text) {
 
 std::string exact(double x) { return shortest(x); }
 std::string exact(float x) { return shortest(x); }
+std::string exact(half x) { return shortest(x); }
+std::string exact(bfloat x) { return shortest(x); }
 
 std::string text_of(const Literal& literal, LiteralTable* beside) {
   std::string text = literal.type.str();

@@ -118,7 +118,7 @@ Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& liter
     size_t place = at_;
     with_type(dtype, [&]<typename T>(T) {
       const T value = element<T>(dtype);
-      if (dtype == boolean && value > T{1}) fail_at(place, "a bool is 0 or 1");
+      if (dtype == boolean && as_number(value) > 1) fail_at(place, "a bool is 0 or 1");
       put(value);
     });
     more = accept(',');

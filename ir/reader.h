@@ -102,12 +102,15 @@ class TextReader {
       uint64_t bits = hexadecimal("the bits of a NaN");
       expect(")");
       T value = std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
-      if (bits > std::numeric_limits<BitsOf<T>>::max() || !std::isnan(value))
+      if (bits > std::numeric_limits<BitsOf<T>>::max() || !std::isnan(as_number(value)))
         fail_at(start, "these bits are no NaN");
       return value;
     }
-    if (text_.substr(at_, 3) == "nan") return at_ += 3, std::numeric_limits<T>::quiet_NaN();
-    return number<T>("a number");
+    if (text_.substr(at_, 3) == "nan") return at_ += 3, static_cast<T>(std::numeric_limits<float>::quiet_NaN());
+    const auto read = number<decltype(as_number(T()))>("a number");
+    const T value(read);
+    if (std::isinf(as_number(value)) && !std::isinf(read)) fail_at(start, "a number is out of range");
+    return value;
   }
   std::string string();  // "a name", with \x0a and the like
   Extent extent();       // 784, n, 4n

@@ -73,13 +73,14 @@ template <typename T>
 int64_t first_outside(std::span<const T> values, Support support) {
   const auto find = [&](auto inside) -> int64_t {
     int64_t outside = 0;
-    for (const T value : values) outside += !inside(value);
-    return outside == 0 ? -1 : std::find_if_not(values.begin(), values.end(), inside) - values.begin();
+    const auto holds = [&](T value) { return inside(as_number(value)); };
+    for (const T value : values) outside += !holds(value);
+    return outside == 0 ? -1 : std::find_if_not(values.begin(), values.end(), holds) - values.begin();
   };
   switch (support) {
-    case Support::unit_interval: return find([](T x) { return (x >= 0) & (x <= 1); });
-    case Support::positive: return find([](T x) { return x > 0; });
-    case Support::count: return find([](T x) { return contains(Support::count, static_cast<double>(x)); });
+    case Support::unit_interval: return find([](auto x) { return (x >= 0) & (x <= 1); });
+    case Support::positive: return find([](auto x) { return x > 0; });
+    case Support::count: return find([](auto x) { return contains(Support::count, static_cast<double>(x)); });
   }
   return -1;
 }

@@ -140,7 +140,7 @@ Tensor Tensor::cast(DType dtype) const {
       for (size_t i = 0; i < values.size(); ++i) {
         // Checked before the cast, which would be undefined outside.
         if (!is_float(dtype) && dtype != dtype_ && !fits(static_cast<double>(values[i]), dtype))
-          throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, str(), values[i],
+          throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, str(), as_number(values[i]),
                                   name(dtype)));
         results[i] = static_cast<To>(values[i]);
       }

@@ -126,11 +126,17 @@ std::optional<uint64_t> arithmetic(Code code, std::span<const uint64_t, 3> x, in
   }
 }
 
+template <typename T>
+std::optional<uint64_t> arithmetic(Code, std::span<const uint64_t, 3>, int) {
+  return {};  // f16 and bf16 only store numbers
+}
+
 // ---- comparisons ----
 
 template <typename T>
 std::optional<uint64_t> compared(Code code, std::span<const uint64_t, 3> x) {
-  const T a = from_bits<T>(x[0]), b = from_bits<T>(x[1]);
+  if constexpr (!std::is_arithmetic_v<T>) return {};
+  const auto a = as_number(from_bits<T>(x[0])), b = as_number(from_bits<T>(x[1]));
   switch (code) {
     case Code::eq: return a == b;
     case Code::ne: return a != b;
@@ -165,8 +171,8 @@ uint64_t converted(From x) {
 
 uint64_t cast(uint64_t x, DType from, DType to) {
   return with_type(from, [&]<typename From>(From) {
-    const From value = from_bits<From>(x);
-    if (to == boolean) return static_cast<uint64_t>(value != From{0});
+    const auto value = as_number(from_bits<From>(x));
+    if (to == boolean) return static_cast<uint64_t>(value != 0);
     return with_type(to, [&]<typename To>(To) { return converted<To>(value); });
   });
 }
@@ -176,8 +182,9 @@ std::optional<uint64_t> extended(uint64_t x, DType from, DType to) {
   return x;
 }
 std::optional<uint64_t> reinterpreted(uint64_t x, DType from, DType to) {
-  if (is_float(from) == is_float(to) || width(to) != width(from)) return {};
-  return x;
+  const bool wide = (is_storage(from) && to == i32) || (from == i32 && is_storage(to));
+  if (is_float(from) == is_float(to) || (width(to) != width(from) && !wide)) return {};
+  return low_bits(x, to);
 }
 
 std::optional<uint64_t> reference(const Node& node, DType operand, std::span<const uint64_t, 3> x) {

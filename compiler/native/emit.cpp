@@ -85,7 +85,7 @@ llvm::Value* Emitter::leaf(const loop::Node& node) {
     case loop::Code::constant: {
       llvm::APInt bits(static_cast<unsigned>(element_type(node.type.dtype)->getScalarSizeInBits()),
                        static_cast<uint64_t>(node.integer));
-      if (!is_float(node.type.dtype)) return llvm::ConstantInt::get(type(node.type), bits);
+      if (!element_type(node.type.dtype)->isFloatingPointTy()) return llvm::ConstantInt::get(type(node.type), bits);
       const auto& semantics = element_type(node.type.dtype)->getFltSemantics();
       return llvm::ConstantFP::get(type(node.type), llvm::APFloat(semantics, bits));
     }

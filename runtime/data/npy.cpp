@@ -153,10 +153,13 @@ Tensor read_npy(const std::filesystem::path& path) {
 }
 
 void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
+  const std::string_view type = traits(tensor.dtype()).npy;
+  if (type.empty())
+    throw Error(fmt::format("{}: NPY cannot hold {}: cast it to f32, or write safetensors", path.string(), tensor.str()));
   std::string shape;
   for (int64_t extent : tensor.extents()) shape += fmt::format("{}, ", extent);
   std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", traits(tensor.dtype()).npy, shape);
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
   while ((magic.size() + 4 + header.size() + 1) % 64 != 0)
     header += ' ';  // the elements begin at a multiple of 64
   header += '\n';
