@@ -2,7 +2,6 @@
 #include "ir/accumulate.h"
 
 #include <algorithm>
-#include <cfloat>
 #include <cmath>
 
 #include "ir/bound.h"
@@ -93,10 +92,11 @@ double Accumulator::bound() const {
   if (!is_float(dtype_) || std::isinf(error_)) return error_;
   if (!std::isfinite(real_)) return 0;
   auto count = static_cast<double>(count_);
-  double half_unit = dtype_ == f32 ? FLT_EPSILON / 2 : DBL_EPSILON / 2;
+  const ElementType& type = traits(dtype_);
+  double half_unit = std::ldexp(1, -type.digits);
   double error =
       error_ + (count_ < 2 ? 0 : half_unit * magnitude_ * std::min(count, 8 + 4 * std::sqrt(count)));
-  return dtype_ == f32 && std::fabs(real_) + error > FLT_MAX ? undecided : error;
+  return std::fabs(real_) + error > type.largest ? undecided : error;
 }
 
 }  // namespace tenon

@@ -50,10 +50,12 @@ bool rounds(Scalar::Function function) {
 
 double rounding(DType dtype, double value, double bound, double ulp) {
   if (!std::isfinite(value)) return 0;
-  if (dtype == f64) return std::fabs(value) * DBL_EPSILON * (ulp + 1);
-  if (std::fabs(value) + bound > FLT_MAX) return undecided;
-  if (bound == 0 && ulp == 0 && static_cast<float>(value) == value) return 0;
-  return std::fabs(value) * FLT_EPSILON * (ulp + 0.5) + 0x1p-149 * (ulp + 0.5);
+  const ElementType& type = traits(dtype);
+  const double epsilon = std::ldexp(1, 1 - type.digits);
+  if (dtype == f64) return std::fabs(value) * epsilon * (ulp + 1);  // the reference is as coarse
+  if (std::fabs(value) + bound > type.largest) return undecided;
+  if (bound == 0 && ulp == 0 && rounded(dtype, value) == value) return 0;
+  return (std::fabs(value) * epsilon + std::ldexp(1, type.tiny)) * (ulp + 0.5);
 }
 
 double float_bound(Scalar::Function function, DType dtype, const double* x, const double* e, double result) {

@@ -156,7 +156,7 @@ Scalar Scalar::make(Function function, DType dtype, std::vector<Scalar> argument
 
 Scalar Scalar::number(DType dtype, double value) {
   if (!is_float(dtype)) return make(constant, dtype, {}, static_cast<int64_t>(value));
-  return make(constant, dtype, {}, 0, dtype == f32 ? static_cast<float>(value) : value);
+  return make(constant, dtype, {}, 0, rounded(dtype, value));
 }
 Scalar Scalar::integer(int64_t value) { return make(constant, i64, {}, value); }
 Scalar Scalar::boolean(bool value) { return make(constant, DType::boolean, {}, value); }
@@ -188,6 +188,7 @@ Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
   for (size_t i = function == select ? 2 : 1; i < arguments.size(); ++i)
     check(arguments[i]->dtype == arguments[function == select ? 1 : 0]->dtype,
           "the arguments of a scalar function have one type");
+  check(function == select || !is_storage(arguments[0]->dtype), "f16 and bf16 are not computed with");
   return make(function, dtype, std::move(arguments));
 }
 

@@ -2,7 +2,6 @@
 #include "ir/evaluate.h"
 
 #include <cmath>
-#include <cstring>
 #include <functional>
 #include <limits>
 #include <map>
@@ -15,19 +14,11 @@ namespace {
 
 using Leaf = std::function<const ReferenceArray*(const std::string& name)>;
 
-template <typename T>
-T element(std::span<const std::byte> bytes, size_t i) {
-  T value;
-  std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
-  return value;
+double real_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<double>(element<T>(bytes, i)); });
 }
-
-double real_at(DType dtype, std::span<const std::byte> bytes, size_t i) {
-  return dtype == f32 ? element<float>(bytes, i) : element<double>(bytes, i);
-}
-int64_t whole_at(DType dtype, std::span<const std::byte> bytes, size_t i) {
-  if (dtype == i64) return element<int64_t>(bytes, i);
-  return dtype == i32 ? element<int32_t>(bytes, i) : element<uint8_t>(bytes, i);
+int64_t whole_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<int64_t>(element<T>(bytes, i)); });
 }
 
 Type concrete(Type type, int64_t n) {
@@ -110,8 +101,7 @@ std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted
 ReferenceArray ReferenceArray::of(const Type& type, std::span<const std::byte> bytes) {
   check(static_cast<int64_t>(bytes.size()) == type.bytes(1), "an array has as many bytes as its type");
   ReferenceArray array{.type = type, .real = {}, .whole = {}, .bound = {}};
-  auto count = static_cast<size_t>(array.elements());
-  for (size_t i = 0; i < count; ++i) {
+  for (int64_t i = 0; i < array.elements(); ++i) {
     if (is_float(type.dtype))
       array.real.push_back(real_at(type.dtype, bytes, i));
     else
@@ -127,19 +117,14 @@ ReferenceArray ReferenceArray::of(const Type& type, std::span<const double> valu
 Literal ReferenceArray::literal() const {
   auto bytes = std::make_shared<std::vector<std::byte>>();
   bytes->reserve(static_cast<size_t>(type.bytes(1)));
-  auto put = [&](auto value) {
-    auto begin = reinterpret_cast<const std::byte*>(&value);
-    bytes->insert(bytes->end(), begin, begin + sizeof value);
-  };
-  for (double value : real) type.dtype == f32 ? put(static_cast<float>(value)) : put(value);
-  for (int64_t value : whole) {
-    if (type.dtype == i64)
-      put(value);
-    else if (type.dtype == i32)
-      put(static_cast<int32_t>(value));
-    else
-      put(static_cast<uint8_t>(value));
-  }
+  with_type(type.dtype, [&]<typename T>(T) {
+    auto put = [&](T value) {
+      auto begin = reinterpret_cast<const std::byte*>(&value);
+      bytes->insert(bytes->end(), begin, begin + sizeof value);
+    };
+    for (double value : real) put(static_cast<T>(value));
+    for (int64_t value : whole) put(static_cast<T>(value));
+  });
   return {type, std::move(bytes)};
 }
 
@@ -212,18 +197,17 @@ Comparison compare(const ReferenceArray& expected, std::span<const std::byte> ac
       ++result.undecided;
       continue;
     }
-    auto at = static_cast<size_t>(i);
     double e = expected.at(i), a, ratio;
     if (is_float(dtype)) {
-      a = real_at(dtype, actual, at);
+      a = real_at(dtype, actual, i);
       bool same = a == e || (std::isnan(a) && std::isnan(e));
       double difference = std::fabs(a - e);
       ratio = same                                     ? 0
               : std::isfinite(difference) && bound > 0 ? difference / bound
                                                        : std::numeric_limits<double>::infinity();
     } else {
-      a = static_cast<double>(whole_at(dtype, actual, at));
-      ratio = whole_at(dtype, actual, at) == expected.whole[at] ? 0 : std::numeric_limits<double>::infinity();
+      a = static_cast<double>(whole_at(dtype, actual, i));
+      ratio = whole_at(dtype, actual, i) == expected.whole[static_cast<size_t>(i)] ? 0 : std::numeric_limits<double>::infinity();
     }
     if (ratio > slack) ++result.mismatches;
     if (result.worst < 0 || ratio > result.ratio) {

@@ -194,7 +194,7 @@ Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes a
   if (op.operands >= 0 ? static_cast<size_t>(op.operands) != ids.size() : ids.empty())
     application.fail("takes {} operands, got {}", op.operands >= 0 ? std::to_string(op.operands) : "one or more",
                      ids.size());
-  Type type = op.type(application);
+  Type type = type_of(application);
   check_type(body, op.name, type, application.line);
   uint64_t hash = hash_of(op, ids, attributes);
   for (auto [it, end] = body.table.equal_range(hash); it != end; ++it) {
@@ -275,7 +275,9 @@ Value add_state(Graph& graph, std::string_view kind, std::string_view local, Typ
   if (type.elements().symbolic()) fail(line, "{} '{}': {} depends on the run-time size", kind, name, type.str());
   Value node = kind == "parameter" ? parameter(body, name, type, line) : state(body, name, type, line);
   Scope scope(body, local, line);
-  Value value = initial(graph, type);
+  const Type computed = gradient_type(type);
+  Value value = initial(graph, computed);
+  if (value.type() == computed) value = cast(value, type.dtype);
   if (value.type() != type)
     fail(line, "{} '{}': the initial value is {}, the {} is {}", kind, name, value.type().str(), kind, type.str());
   body.states.push_back({node.id(), value.id(), kind == "parameter"});

@@ -4,6 +4,7 @@
 // new list, differentiation a loop backwards. The body has a stable address, so a Value stays valid while its
 // graph lives, also when the Graph object is moved.
 #include <cstddef>
+#include <cstring>
 #include <deque>
 #include <functional>
 #include <map>
@@ -22,6 +23,14 @@ struct Op;
 class Graph;
 struct Body;
 using NodeId = int32_t;
+
+// Element i of an array of T that lies at any address.
+template <typename T>
+T element(std::span<const std::byte> bytes, int64_t i) {
+  T value;
+  std::memcpy(&value, bytes.data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
+  return value;
+}
 
 // The elements of a constant, row-major, shared between copies.
 struct Literal {
@@ -175,7 +184,8 @@ struct Body {
   int64_t next_stream();              // for a random operation added in the open scope: hash of path and count
 };
 
-// How a parameter begins: a value of the given type, built in the parameter's own scope.
+// How a parameter begins: a value of the given type, built in the parameter's own scope. One of f16 or bf16 is asked for
+// in f32, and cast.
 using Initializer = std::function<Value(Graph&, const Type&)>;
 
 class Graph {
@@ -188,6 +198,7 @@ class Graph {
   // The run-time size `name`, at most `maximum`; one per graph. Error if it exists with another maximum.
   Extent size(std::string_view name, int64_t maximum, std::source_location at = std::source_location::current());
 
+  // Of f16 or bf16 too, here and below: cast(x, f32) computes with what they store.
   Value input(std::string_view name, DType dtype, Shape shape,
               std::source_location at = std::source_location::current());
   // A trained value. The same name twice is one tied parameter; Error naming both lines if the types differ. The name

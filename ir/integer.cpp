@@ -3,29 +3,21 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
+#include <type_traits>
 
 namespace tenon {
 
 int64_t wrap(DType dtype, uint64_t x) {
-  switch (dtype) {
-    case i32: return static_cast<int32_t>(x);
-    case u8: return static_cast<uint8_t>(x);
-    case boolean: return x & 1;
-    default: return static_cast<int64_t>(x);
-  }
+  if (dtype == boolean) return x & 1;
+  return with_type(dtype, [&]<typename T>(T) {
+    if constexpr (std::is_integral_v<T>)
+      return static_cast<int64_t>(static_cast<T>(x));
+    else
+      return static_cast<int64_t>(x);
+  });
 }
-int64_t least(DType dtype) {
-  return dtype == i64   ? std::numeric_limits<int64_t>::min()
-         : dtype == i32 ? std::numeric_limits<int32_t>::min()
-                        : 0;
-}
-int64_t greatest(DType dtype) {
-  return dtype == i64   ? std::numeric_limits<int64_t>::max()
-         : dtype == i32 ? std::numeric_limits<int32_t>::max()
-         : dtype == u8  ? 255
-                        : 1;
-}
+int64_t greatest(DType dtype) { return static_cast<int64_t>((uint64_t{1} << traits(dtype).digits) - 1); }
+int64_t least(DType dtype) { return traits(dtype).is_signed ? -greatest(dtype) - 1 : 0; }
 
 // Truncates; saturates; NaN to 0.
 int64_t to_integer(DType dtype, double x) {

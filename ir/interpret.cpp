@@ -49,7 +49,7 @@ class Interpreter {
   void convert(Step& step, int count);
   void choose(Step& step, int count);
   void call(Step& step, int count);
-  double round(DType dtype, double x) const { return typed_ && dtype == f32 ? static_cast<float>(x) : x; }
+  double round(DType dtype, double x) const { return typed_ ? rounded(dtype, x) : x; }
   void nest(bool scatter);
   void advance(int count);
   [[noreturn]] void out_of_range(int64_t index, int64_t row, int64_t extent) const {
@@ -131,7 +131,14 @@ void Interpreter::convert(Step& step, int count) {
   DType dtype = step.scalar->dtype;
   for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
     double e = from.bound[i], bound = e;
-    if (is_float(dtype)) {
+    if (is_storage(dtype)) {  // of f32; rounding is monotonic, so the ends of what it may be bound the result
+      const double y = step.real[i] = rounded(dtype, from.real[i]);
+      auto off = [&](double x) {
+        const double other = rounded(dtype, x), distance = std::fabs(other - y);
+        return other == y ? 0 : std::isnan(distance) ? undecided : distance;
+      };
+      if (e != 0) bound = std::max(off(from.real[i] - e), off(from.real[i] + e));
+    } else if (is_float(dtype)) {
       double x = step.of_floats ? from.real[i] : static_cast<double>(from.whole[i]);
       step.real[i] = round(dtype, x);
       if (from.scalar->dtype == boolean && e != 0) bound = 1;

@@ -11,6 +11,26 @@ void Application::fail_text(const std::string& message) const {
   throw Error(line, fmt::format("{}: {}", op.name, message));
 }
 
+namespace {
+void refuse_storage(const Application& a, std::span<const Type> types, std::string_view are, std::string_view instead) {
+  if (a.op.moves || a.op.leaf) return;
+  std::string text;
+  DType stored = f32;
+  for (const Type& type : types) {
+    text += (text.empty() ? "" : " and ") + type.str();
+    if (is_storage(type.dtype)) stored = type.dtype;
+  }
+  if (stored != f32) a.fail("{} {}; {} only stores numbers: {}", are, text, name(stored), instead);
+}
+}  // namespace
+
+Type type_of(const Application& a) {
+  refuse_storage(a, a.operands, "of", "compute with cast(x, f32)");
+  Type type = a.op.type(a);
+  refuse_storage(a, std::span(&type, 1), "gives", "make f32 and cast it");
+  return type;
+}
+
 std::vector<Value> zero_gradient(const Pullback&) { return {}; }
 
 namespace {

@@ -24,13 +24,16 @@ struct Application {
 };
 
 // y = op(x...), dy is the gradient of the loss with respect to y. The rule returns, per operand, the gradient or a null
-// Value where it is zero; an empty vector where all are.
+// Value where it is zero; an empty vector where all are. A gradient has gradient_type() of its value.
 struct Pullback {
   Value y;
   Value dy;
   std::vector<Value> x;
   const Attributes& attributes;
 };
+
+// The type of the gradient of such a value: of f16 or bf16 it is an f32, which nothing has rounded.
+inline Type gradient_type(Type of) { return {arithmetic_of(of.dtype), std::move(of.shape)}; }
 
 struct Op {
   std::string_view name;
@@ -45,7 +48,12 @@ struct Op {
   Value (*expand)(std::span<const Value> x, const Attributes& attributes) = nullptr;
   // Bound or given, not computed: an input, a parameter, a state or a constant.
   bool leaf = false;
+  // The elements of the result are elements of the operands: f16 and bf16 may be among them, which arithmetic refuses.
+  bool moves = false;
 };
+
+// The type of an application by the op's rule. Error also where f16 or bf16 would be computed with.
+Type type_of(const Application& a);
 
 std::vector<Value> zero_gradient(const Pullback&);
 

@@ -51,13 +51,13 @@ Attribute Reader::attribute() {
     if (parse_dtype(word, dtype)) return peek() == '[' ? Attribute(literal(dtype, start, literals_)) : Attribute(dtype);
     at_ = start;
     if (word != "inf" && word != "nan") fail_at(start, "expected the value of an attribute");
-    return floating<double, uint64_t>();
+    return floating<double>();
   }
   size_t end = at_;
   while (end < text_.size() && (is_digit(text_[end]) || text_[end] == '-')) ++end;
   bool whole = end >= text_.size() || (text_[end] != '.' && text_[end] != 'e' && text_[end] != 'i');
   return whole ? Attribute(number<int64_t>("the value of an attribute"))
-               : Attribute(floating<double, uint64_t>());
+               : Attribute(floating<double>());
 }
 
 // %7 = contract(%2, %5) spec="ik,kj->ij" : f32[n,128]

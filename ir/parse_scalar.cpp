@@ -138,7 +138,10 @@ Scalar ScalarReader::number() {
     if (!sizes_.contains(size)) fail_at(at, fmt::format("there is no run-time size '{}'", size));
     return Scalar::extent(Extent(whole, size));
   }
-  const double value = real ? floating<double, uint64_t>() : 0;
+  if (real && text_.substr(start, 4) == "nan(")
+    at_ = std::min(text_.find(')', start), text_.size() - 1) + 1;
+  else if (real)
+    floating<double>();
   const size_t stop = at_;
   DType type = real ? f32 : i64;
   if (accept(':')) type = dtype();
@@ -146,19 +149,19 @@ Scalar ScalarReader::number() {
     fail_at(start, fmt::format("this is not a {}", tenon::name(type)));
   if (!real) {
     if (type == i64) return Scalar::integer(whole);
-    if (static_cast<double>(whole) < (type == u8 ? 0 : -0x1p31) ||
-        static_cast<double>(whole) > (type == u8 ? 255 : 0x1p31 - 1))
+    if (!fits(whole, type))
       fail_at(start, fmt::format("{} does not fit {}", whole, tenon::name(type)));
     return Scalar::number(type, static_cast<double>(whole));
   }
-  if (type == f64) return Scalar::number(f64, value);
-  // Again as an f32: by way of a double it would be rounded twice, and a NaN lose its bits.
+  // Again in its own type: by way of a double it would be rounded twice, and a NaN lose its bits.
   const size_t after = at_;
   at_ = start;
-  const auto narrow = floating<float, uint32_t>();
-  if (at_ != stop) fail_at(start, "this is not an f32");
-  at_ = after;
-  return Scalar::number(f32, narrow);
+  return with_type(type, [&]<typename T>(T) {
+    const auto value = static_cast<double>(element<T>(type));
+    if (at_ != stop) fail_at(start, fmt::format("this is not an {}", tenon::name(type)));
+    at_ = after;
+    return Scalar::number(type, value);
+  });
 }
 
 Scalar ScalarReader::word() {
@@ -213,7 +216,10 @@ Scalar ScalarReader::call(std::string_view name, size_t at) {
   if (parse_dtype(name, type)) {
     if (arguments.size() != 1)
       fail_at(at, fmt::format("a cast takes one argument, here are {}", arguments.size()));
-    if (arguments[0]->dtype == type) fail_at(at, fmt::format("this is {} already", name));
+    const DType from = arguments[0]->dtype;
+    if (from == type) fail_at(at, fmt::format("this is {} already", name));
+    if (is_storage(from) ? type != f32 : is_storage(type) && from != f32)
+      fail_at(at, fmt::format("{} is cast to {} by way of f32", tenon::name(from), name));
     return Scalar::to(type, arguments[0]);
   }
   const auto function = function_of(name);
@@ -235,7 +241,7 @@ Scalar ScalarReader::make(Scalar::Function f, std::vector<Scalar> arguments, siz
       fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type),
                               tenon::name(arguments[i]->dtype)));
   const bool logical = f == Scalar::logical_and || f == Scalar::logical_or || f == Scalar::logical_not;
-  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) ||
+  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) || (f != Scalar::select && is_storage(type)) ||
       (f == Scalar::philox && type != i64))
     fail_at(at, fmt::format("{} is not a function of {}", name, tenon::name(type)));
   return Scalar::call(f, std::move(arguments));

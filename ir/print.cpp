@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
-#include <cstring>
 
 #include "ir/op.h"
 #include "ir/text.h"
@@ -15,20 +14,13 @@ namespace {
 constexpr int64_t largest_inline = 64;
 
 template <typename T>
-T element(const Literal& literal, int64_t i) {
-  T value;
-  std::memcpy(&value, literal.bytes->data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
-  return value;
-}
-
-template <typename T, typename Bits>
 std::string shortest(T x) {
-  if (std::isnan(x)) {
-    Bits bits = std::bit_cast<Bits>(x);
-    if (bits == std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN())) return "nan";
+  if (std::isnan(as_number(x))) {
+    const auto bits = std::bit_cast<BitsOf<T>>(x);
+    if (bits == std::bit_cast<BitsOf<T>>(static_cast<T>(std::numeric_limits<float>::quiet_NaN()))) return "nan";
     return fmt::format("nan(0x{:x})", bits);
   }
-  std::string text = fmt::format("{}", x);
+  std::string text = fmt::format("{}", as_number(x));
   return text.find_first_of(".en") == std::string::npos ? text + ".0" : text;
 }
 
@@ -81,8 +73,10 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
-std::string exact(double x) { return shortest<double, uint64_t>(x); }
-std::string exact(float x) { return shortest<float, uint32_t>(x); }
+std::string exact(double x) { return shortest(x); }
+std::string exact(float x) { return shortest(x); }
+std::string exact(half x) { return shortest(x); }
+std::string exact(bfloat x) { return shortest(x); }
 
 std::string text_of(const Literal& literal, LiteralTable* beside) {
   std::string text = literal.type.str();
@@ -94,11 +88,12 @@ std::string text_of(const Literal& literal, LiteralTable* beside) {
   text += '{';
   for (int64_t i = 0; i < count; ++i) {
     if (i) text += ", ";
-    switch (literal.type.dtype) {
-      case f64: text += exact(element<double>(literal, i)); break;
-      case f32: text += exact(element<float>(literal, i)); break;
-      default: text += std::to_string(literal.integer_at(i));
-    }
+    text += with_type(literal.type.dtype, [&]<typename T>(T) {
+      if constexpr (std::is_integral_v<T>)
+        return std::to_string(element<T>(*literal.bytes, i));
+      else
+        return exact(element<T>(*literal.bytes, i));
+    });
   }
   return text + '}';
 }

@@ -18,9 +18,13 @@ bool plain_word(std::string_view name) {
 
 std::string constant(const ScalarNode& x) {
   if (x.dtype == boolean) return x.integer ? "true" : "false";
-  if (x.dtype == f32) return exact(static_cast<float>(x.number));
-  if (x.dtype == i64) return std::to_string(x.integer);
-  return fmt::format("{}:{}", is_float(x.dtype) ? exact(x.number) : std::to_string(x.integer), name(x.dtype));
+  const std::string text = with_type(x.dtype, [&]<typename T>(T) {
+    if constexpr (std::is_integral_v<T>)
+      return std::to_string(x.integer);
+    else
+      return exact(static_cast<T>(x.number));
+  });
+  return x.dtype == f32 || x.dtype == i64 ? text : fmt::format("{}:{}", text, name(x.dtype));
 }
 
 std::string size(const ScalarNode& x) {

@@ -67,7 +67,7 @@ DType TextReader::dtype() {
   size_t start = at_;
   DType dtype;
   if (!parse_dtype(identifier(), dtype))
-    fail_at(start, "expected an element type: f64, f32, i64, i32, u8 or bool");
+    fail_at(start, "expected an element type: one of " + list(&ElementType::name, ", "));
   return dtype;
 }
 
@@ -116,18 +116,11 @@ Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& liter
       fail_at(at_, fmt::format("{} has {} elements, this is one more", type.str(), read));
     skip_blanks();
     size_t place = at_;
-    switch (dtype) {
-      case f64: put(floating<double, uint64_t>()); break;
-      case f32: put(floating<float, uint32_t>()); break;
-      case i64: put(number<int64_t>("an i64")); break;
-      case i32: put(number<int32_t>("an i32")); break;
-      case u8: put(number<uint8_t>("a u8")); break;
-      case boolean: {
-        auto value = number<uint8_t>("0 or 1");
-        if (value > 1) fail_at(place, "a bool is 0 or 1");
-        put(value);
-      }
-    }
+    with_type(dtype, [&]<typename T>(T) {
+      const T value = element<T>(dtype);
+      if (dtype == boolean && as_number(value) > 1) fail_at(place, "a bool is 0 or 1");
+      put(value);
+    });
     more = accept(',');
     if (!more) expect("}");
   }

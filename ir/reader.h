@@ -84,7 +84,15 @@ class TextReader {
     at_ += static_cast<size_t>(stop - begin);
     return value;
   }
-  template <typename T, typename Bits>
+  // An element of that type, whose C++ type is T.
+  template <typename T>
+  T element(DType dtype) {
+    if constexpr (std::is_integral_v<T>)
+      return number<T>(dtype == boolean ? "0 or 1" : fmt::format("{} {}", dtype == u8 ? "a" : "an", name(dtype)));
+    else
+      return floating<T>();
+  }
+  template <typename T>
   T floating() {
     skip_blanks();
     size_t start = at_;
@@ -93,13 +101,16 @@ class TextReader {
       expect("0x");
       uint64_t bits = hexadecimal("the bits of a NaN");
       expect(")");
-      T value = std::bit_cast<T>(static_cast<Bits>(bits));
-      if (bits > std::numeric_limits<Bits>::max() || !std::isnan(value))
+      T value = std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
+      if (bits > std::numeric_limits<BitsOf<T>>::max() || !std::isnan(as_number(value)))
         fail_at(start, "these bits are no NaN");
       return value;
     }
-    if (text_.substr(at_, 3) == "nan") return at_ += 3, std::numeric_limits<T>::quiet_NaN();
-    return number<T>("a number");
+    if (text_.substr(at_, 3) == "nan") return at_ += 3, static_cast<T>(std::numeric_limits<float>::quiet_NaN());
+    const auto read = number<decltype(as_number(T()))>("a number");
+    const T value(read);
+    if (std::isinf(as_number(value)) && !std::isinf(read)) fail_at(start, "a number is out of range");
+    return value;
   }
   std::string string();  // "a name", with \x0a and the like
   Extent extent();       // 784, n, 4n

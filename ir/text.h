@@ -36,6 +36,8 @@ std::string quoted(std::string_view text);
 // The shortest text that reads back as x; a NaN other than the default one shows its bits.
 std::string exact(double x);
 std::string exact(float x);
+std::string exact(half x);
+std::string exact(bfloat x);
 // "f32[2]{0.5, 1.0}"; one of more than 64 elements goes to `beside`, if there is such a table, and its hash stands here.
 std::string text_of(const Literal& literal, LiteralTable* beside = nullptr);
 

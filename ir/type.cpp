@@ -22,34 +22,34 @@ std::string Line::str() const {
 Error::Error(Line line, const std::string& message)
     : std::runtime_error(line.known() ? line.str() + ": " + message : message), line_(line) {}
 
-namespace {
-struct DTypeRow {
-  std::string_view name;
-  int64_t bytes;
-};
-constexpr DTypeRow dtypes[] = {{"f64", 8}, {"f32", 4}, {"i64", 8}, {"i32", 4}, {"u8", 1}, {"bool", 1}};
-}  // namespace
-
-std::string_view name(DType dtype) { return dtypes[static_cast<size_t>(dtype)].name; }
-int64_t byte_size(DType dtype) { return dtypes[static_cast<size_t>(dtype)].bytes; }
-
-bool parse_dtype(std::string_view text, DType& dtype) {
-  for (size_t i = 0; i < std::size(dtypes); ++i)
-    if (dtypes[i].name == text) return dtype = static_cast<DType>(i), true;
+bool parse_dtype(std::string_view text, DType& dtype, Names names) {
+  for (size_t i = 0; i < element_types.size(); ++i)
+    if (element_types[i].*names == text && !text.empty()) return dtype = static_cast<DType>(i), true;
   return false;
 }
 
+std::string list(Names names, std::string_view separator) {
+  std::string text;
+  for (const ElementType& type : element_types)
+    if (const std::string_view name = type.*names; !name.empty()) text.append(text.empty() ? "" : separator).append(name);
+  return text;
+}
+
+double rounded(DType dtype, double number) {
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<double>(static_cast<T>(number)); });
+}
+
 bool fits(double number, DType dtype) {
-  if (!is_float(dtype) && number != std::trunc(number)) return false;
-  switch (dtype) {
-    case f64: break;
-    case f32: return !std::isfinite(number) || std::isfinite(static_cast<float>(number));
-    case i64: return number >= -0x1p63 && number < 0x1p63;
-    case i32: return number >= -0x1p31 && number < 0x1p31;
-    case u8: return number >= 0 && number < 256;
-    case boolean: return number == 0 || number == 1;
-  }
-  return true;
+  const ElementType& type = traits(dtype);
+  if (type.kind == ElementType::real) return !std::isfinite(number) || std::isfinite(rounded(dtype, number));
+  const double above = std::ldexp(1, type.digits);
+  return number == std::trunc(number) && number < above && number >= (type.is_signed ? -above : 0);
+}
+
+bool fits(int64_t number, DType dtype) {
+  const ElementType& type = traits(dtype);
+  if (type.kind == ElementType::real) return fits(static_cast<double>(number), dtype);
+  return number >= 0 ? number >> type.digits == 0 : type.is_signed && ~number >> type.digits == 0;
 }
 
 namespace {

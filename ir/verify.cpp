@@ -16,7 +16,7 @@ void ask(const Body& body, const Node& node, bool gradients) {
   const Op& op = *node.op;
   Application application{.op = op, .operands = {}, .attributes = node.attributes, .line = {}};
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
-  Type type = op.type(application);
+  Type type = type_of(application);
   if (type != node.type) application.fail("its type is {}, not {}", type.str(), node.type.str());
   check_type(body, op.name, type, {});
   application.result = type;
@@ -35,7 +35,7 @@ void ask(const Body& body, const Node& node, bool gradients) {
   }
   if (pull) {
     Value y = append(scratch.body(), op, x, node.attributes, {});
-    Value dy = input(scratch.body(), "dy", type, {});
+    Value dy = input(scratch.body(), "dy", gradient_type(type), {});
     try {
       op.gradient({.y = y, .dy = dy, .x = x, .attributes = node.attributes});
     } catch (const Error&) {  // a rule may refuse; that is said where a gradient is asked for

@@ -14,8 +14,6 @@ namespace {
 constexpr std::string_view metadata_key = "__metadata__";
 constexpr int64_t size_bytes = 8;
 constexpr int64_t largest_header = 100'000'000;  // the format's own bound
-constexpr std::pair<std::string_view, DType> codes[] = {{"F64", f64}, {"F32", f32}, {"I64", i64},
-                                                        {"I32", i32}, {"U8", u8},   {"BOOL", boolean}};
 
 struct Range {
   std::string name;
@@ -146,11 +144,8 @@ class Header {
     object(keys, [&](const std::string& key) {
       if (key == "dtype") {
         const std::string text = string();
-        const auto* code =
-            std::find_if(std::begin(codes), std::end(codes), [&](const auto& c) { return c.first == text; });
-        if (code == std::end(codes))
-          stop(fmt::format("dtype {}, supported are F64 F32 I64 I32 U8 BOOL", text));
-        range.dtype = code->second;
+        if (!parse_dtype(text, range.dtype, &ElementType::safetensors))
+          stop(fmt::format("dtype {}, supported are {}", text, list(&ElementType::safetensors, " ")));
       } else if (key == "shape") {
         range.extents = integers();
       } else if (key == "data_offsets") {
@@ -303,10 +298,8 @@ void write_safetensors(const std::filesystem::path& path, const SafeTensors& fil
   std::vector<std::span<const std::byte>> parts(2);
   for (const auto* entry : order) {
     const Tensor& tensor = entry->second;
-    const auto* code = std::find_if(std::begin(codes), std::end(codes),
-                                    [&](const auto& c) { return c.second == tensor.dtype(); });
     header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}",
-                          header.size() > 1 ? "," : "", json_string(entry->first), code->first,
+                          header.size() > 1 ? "," : "", json_string(entry->first), traits(tensor.dtype()).safetensors,
                           str(tensor.extents()), at, at + tensor.byte_count());
     at += tensor.byte_count();
     parts.emplace_back(tensor.data(), static_cast<size_t>(tensor.byte_count()));

@@ -21,7 +21,7 @@ struct SafeTensors {
   const Tensor* find(std::string_view name) const;
 };
 
-// F64 F32 I64 I32 U8 BOOL. Error with the offset and the reason; nothing is allocated that the file does not
+// F64 F32 I64 I32 U8 BOOL F16 BF16. Error with the offset and the reason; nothing is allocated that the file does not
 // hold.
 SafeTensors read_safetensors(const std::filesystem::path& path);
 SafeTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name);

@@ -34,32 +34,15 @@ int64_t match(std::string_view entry, const Binding& declared, const Tensor& giv
   return n;
 }
 
-template <typename T, typename Number>
-void store(Tensor& to, Number number, const Binding& declared, std::string_view entry) {
-  if constexpr (std::is_floating_point_v<T>) {
-    to.write<T>()[0] = static_cast<T>(number);
-  } else if constexpr (std::is_floating_point_v<Number>) {
-    fail(declared.line, "{}: input {}: declared {}, given the floating-point number {}", entry, declared.name,
-         declared.type.str(), number);
-  } else {
-    if (number < static_cast<Number>(std::numeric_limits<T>::min()) ||
-        number > static_cast<Number>(std::numeric_limits<T>::max()))
-      fail(declared.line, "{}: input {}: {} does not fit {}", entry, declared.name, number,
-           name(declared.type.dtype));
-    to.write<T>()[0] = static_cast<T>(number);
-  }
-}
-
 template <typename Number>
 void store_number(Tensor& to, Number number, const Binding& declared, std::string_view entry) {
-  switch (declared.type.dtype) {
-    case f64: return store<double>(to, number, declared, entry);
-    case f32: return store<float>(to, number, declared, entry);
-    case i64: return store<int64_t>(to, number, declared, entry);
-    case i32: return store<int32_t>(to, number, declared, entry);
-    case u8: return store<uint8_t>(to, number, declared, entry);
-    case boolean: return store<bool>(to, number, declared, entry);
-  }
+  const DType dtype = declared.type.dtype;
+  if (std::is_floating_point_v<Number> && !is_float(dtype))
+    fail(declared.line, "{}: input {}: declared {}, given the floating-point number {}", entry, declared.name,
+         declared.type.str(), number);
+  if (!is_float(dtype) && !fits(number, dtype))
+    fail(declared.line, "{}: input {}: {} does not fit {}", entry, declared.name, number, name(dtype));
+  with_type(dtype, [&]<typename T>(T) { *reinterpret_cast<T*>(to.writable_data()) = static_cast<T>(number); });
 }
 
 // The first element that is not in [0, extent), or -1. One pass finds the largest value, where a negative one
@@ -90,27 +73,23 @@ template <typename T>
 int64_t first_outside(std::span<const T> values, Support support) {
   const auto find = [&](auto inside) -> int64_t {
     int64_t outside = 0;
-    for (const T value : values) outside += !inside(value);
-    return outside == 0 ? -1 : std::find_if_not(values.begin(), values.end(), inside) - values.begin();
+    const auto holds = [&](T value) { return inside(as_number(value)); };
+    for (const T value : values) outside += !holds(value);
+    return outside == 0 ? -1 : std::find_if_not(values.begin(), values.end(), holds) - values.begin();
   };
   switch (support) {
-    case Support::unit_interval: return find([](T x) { return (x >= 0) & (x <= 1); });
-    case Support::positive: return find([](T x) { return x > 0; });
-    case Support::count: return find([](T x) { return contains(Support::count, static_cast<double>(x)); });
+    case Support::unit_interval: return find([](auto x) { return (x >= 0) & (x <= 1); });
+    case Support::positive: return find([](auto x) { return x > 0; });
+    case Support::count: return find([](auto x) { return contains(Support::count, static_cast<double>(x)); });
   }
   return -1;
 }
 
 int64_t first_outside(const Tensor& tensor, Support support) {
-  switch (tensor.dtype()) {
-    case f64: return first_outside(tensor.read<double>(), support);
-    case f32: return first_outside(tensor.read<float>(), support);
-    case i64: return first_outside(tensor.read<int64_t>(), support);
-    case i32: return first_outside(tensor.read<int32_t>(), support);
-    case u8: return first_outside(tensor.read<uint8_t>(), support);
-    case boolean: return -1;
-  }
-  return -1;
+  return with_type(tensor.dtype(), [&]<typename T>(T) {
+    const std::span values(reinterpret_cast<const T*>(tensor.data()), static_cast<size_t>(tensor.elements()));
+    return first_outside(values, support);
+  });
 }
 
 }  // namespace

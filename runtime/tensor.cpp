@@ -1,8 +1,6 @@
 #include "runtime/tensor.h"
 
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <new>
 
 #include "runtime/arena.h"
@@ -80,33 +78,19 @@ double Tensor::at(int64_t element) const {
   if (element < 0 || element >= elements_)
     throw Error(
         fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
-  switch (dtype_) {
-    case f64:
-      return read<double>()[static_cast<size_t>(element)];
-    case f32:
-      return read<float>()[static_cast<size_t>(element)];
-    default:
-      return static_cast<double>(integer_at(element));
-  }
+  return with_type(dtype_, [&]<typename T>(T) {
+    return static_cast<double>(reinterpret_cast<const T*>(data_)[static_cast<size_t>(element)]);
+  });
 }
 
 int64_t Tensor::integer_at(int64_t element) const {
   if (element < 0 || element >= elements_)
     throw Error(
         fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
-  const auto i = static_cast<size_t>(element);
-  switch (dtype_) {
-    case i64:
-      return read<int64_t>()[i];
-    case i32:
-      return read<int32_t>()[i];
-    case u8:
-      return read<uint8_t>()[i];
-    case boolean:
-      return std::to_integer<int64_t>(data_[i]);
-    default:
-      throw Error(fmt::format("tensor: {} is read as integers", str()));
-  }
+  if (is_float(dtype_)) throw Error(fmt::format("tensor: {} is read as integers", str()));
+  return with_type(dtype_, [&]<typename T>(T) {
+    return static_cast<int64_t>(reinterpret_cast<const T*>(data_)[static_cast<size_t>(element)]);
+  });
 }
 
 double Tensor::number() const {
@@ -147,68 +131,21 @@ Tensor Tensor::columns(int64_t begin, int64_t end) const {
   return result;
 }
 
-namespace {
-template <Element From, Element To>
-void cast_elements(const Tensor& from, Tensor& to) {
-  const std::span<const From> values = from.read<From>();
-  const std::span<To> results = to.write<To>();
-  for (size_t i = 0; i < values.size(); ++i) {
-    if constexpr (!std::is_floating_point_v<To>) {
-      // The first value above To's, exact as a double. Checked before the cast, which would be undefined
-      // outside.
-      const double above = std::ldexp(1, std::numeric_limits<To>::digits);
-      const auto value = static_cast<double>(values[i]);
-      if (!(value >= static_cast<double>(std::numeric_limits<To>::min()) && value < above &&
-            std::trunc(value) == value) &&
-          !std::same_as<From, To>)
-        throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, from.str(),
-                                values[i], name(to.dtype())));
-    }
-    results[i] = static_cast<To>(values[i]);
-  }
-}
-
-template <Element From>
-void cast_from(const Tensor& from, Tensor& to) {
-  switch (to.dtype()) {
-    case f64:
-      return cast_elements<From, double>(from, to);
-    case f32:
-      return cast_elements<From, float>(from, to);
-    case i64:
-      return cast_elements<From, int64_t>(from, to);
-    case i32:
-      return cast_elements<From, int32_t>(from, to);
-    case u8:
-      return cast_elements<From, uint8_t>(from, to);
-    case boolean:
-      return cast_elements<From, bool>(from, to);
-  }
-}
-}  // namespace
-
 Tensor Tensor::cast(DType dtype) const {
   Tensor to(dtype, extents_);
-  switch (dtype_) {
-    case f64:
-      cast_from<double>(*this, to);
-      break;
-    case f32:
-      cast_from<float>(*this, to);
-      break;
-    case i64:
-      cast_from<int64_t>(*this, to);
-      break;
-    case i32:
-      cast_from<int32_t>(*this, to);
-      break;
-    case u8:
-      cast_from<uint8_t>(*this, to);
-      break;
-    case boolean:
-      cast_from<bool>(*this, to);
-      break;
-  }
+  with_type(dtype_, [&]<typename From>(From) {
+    with_type(dtype, [&]<typename To>(To) {
+      const std::span values(reinterpret_cast<const From*>(data_), static_cast<size_t>(elements_));
+      auto* results = reinterpret_cast<To*>(to.data_);
+      for (size_t i = 0; i < values.size(); ++i) {
+        // Checked before the cast, which would be undefined outside.
+        if (!is_float(dtype) && dtype != dtype_ && !fits(static_cast<double>(values[i]), dtype))
+          throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, str(), as_number(values[i]),
+                                  name(dtype)));
+        results[i] = static_cast<To>(values[i]);
+      }
+    });
+  });
   return to;
 }
 

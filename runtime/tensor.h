@@ -19,17 +19,16 @@ using Extents = std::vector<int64_t>;
 std::string str(const Extents& extents);  // "[32,784]"
 
 template <typename T>
-concept Element = std::same_as<T, double> || std::same_as<T, float> || std::same_as<T, int64_t> ||
-    std::same_as<T, int32_t> || std::same_as<T, uint8_t> || std::same_as<T, bool>;
+concept Element = []<typename... Types>(std::tuple<Types...>*) {
+  return (std::same_as<T, Types> || ...);
+}(static_cast<CppTypes*>(nullptr));
 
-template <Element T>
+template <Element T, size_t I = 0>
 constexpr DType dtype_of() {
-  if constexpr (std::same_as<T, double>) return f64;
-  if constexpr (std::same_as<T, float>) return f32;
-  if constexpr (std::same_as<T, int64_t>) return i64;
-  if constexpr (std::same_as<T, int32_t>) return i32;
-  if constexpr (std::same_as<T, uint8_t>) return u8;
-  if constexpr (std::same_as<T, bool>) return boolean;
+  if constexpr (std::same_as<T, std::tuple_element_t<I, CppTypes>>)
+    return static_cast<DType>(I);
+  else
+    return dtype_of<T, I + 1>();
 }
 
 class Tensor {

@@ -185,14 +185,14 @@ void views(std::vector<Sample>& samples) {
                          {3, 2, 1, 0}));
   samples.push_back(view(concat_op, {n, 2},
                          [](const Value& x) {
-                           return concat({x, 2 * x, slice(x, 1, 0, 1)}, 1);
+                           return concat({x, reverse(x, {1}), slice(x, 1, 0, 1)}, 1);
                          },
                          {}));
   samples.back().loop = [](const Arrays& x) {
     Row y;
     for (size_t i = 0; i < 3; ++i) {
       double a = x[0][2 * i], b = x[0][2 * i + 1];
-      y.insert(y.end(), {a, b, 2 * a, 2 * b, a});
+      y.insert(y.end(), {a, b, b, a, a});
     }
     return y;
   };

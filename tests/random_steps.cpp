@@ -14,7 +14,7 @@ bool rows_of_classes(Value x) {
 
 void unary(Pool& p) {
   Value x = p.recent();
-  switch (p.dice.below(27)) {
+  switch (p.dice.below(28)) {
     case 0: return p.keep(tanh(x));
     case 1: return p.keep(sigmoid(x));
     case 2: return p.keep(relu(x, p.dice.coin() ? Kink::left : Kink::right));
@@ -43,6 +43,7 @@ void unary(Pool& p) {
       return p.keep(x.rank() && !x.shape().back().symbolic() ? prelu(x, p.parameter({x.shape().back()}))
                                                              : -x);
     case 25: return p.keep(round(x * 3) * 0.25 + sign(x) * 0.1 + ceil(x) * 0.1);
+    case 26: return p.keep(cast(cast(x, p.dice.coin() ? f16 : bf16), p.real));
     default: return p.keep(1 - x);
   }
 }

@@ -68,6 +68,8 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
   if (!loss) fail(at, "{}: the loss is an empty Value", caller);
   if (!is_float(loss.dtype()))
     fail(at, "{}: the loss is {}; only a float has gradients", caller, loss.type().str());
+  if (is_storage(loss.dtype()))
+    fail(at, "{}: the loss is {}, which only stores numbers; give the f32 that was cast", caller, loss.type().str());
   if (!loss.type().scalar())
     fail(at, "{}: the loss is {}, not a scalar; take its mean() or sum() first", caller, loss.type().str());
   Body& body = loss.body();
@@ -120,7 +122,7 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
         stopped.push_back(y.id());
         continue;
       }
-      check(dx[k].type() == pullback.x[k].type(), "a gradient has the type of its operand");
+      check(dx[k].type() == gradient_type(pullback.x[k].type()), "a gradient has the type of its operand");
       if (!gradient[operand]) reader[operand] = y.id();
       gradient[operand] = gradient[operand] ? add_gradients(gradient[operand], dx[k]) : dx[k];
     }

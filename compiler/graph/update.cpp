@@ -96,9 +96,13 @@ std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const Minim
     const Operand rate = group && group->rate ? *group->rate : optimizer.rate;
     const Operand decay = group && group->decay ? *group->decay : optimizer.decay;
     bool decays = decay.value || decay.number != 0;
-    OptimizerStep one{trained[i], gradients[i], scalar(rate, "rate", trained[i], at),
-                      decays ? scalar(decay, "decay", trained[i], at) : Value{}};
-    for (const Update& update : optimizer.step(one)) updates.push_back(update);
+    const Value parameter = cast(trained[i], arithmetic_of(trained[i].dtype()));
+    OptimizerStep one{parameter, gradients[i], scalar(rate, "rate", parameter, at),
+                      decays ? scalar(decay, "decay", parameter, at) : Value{}};
+    for (Update& update : optimizer.step(one)) {
+      if (update.state == parameter) update = {trained[i], cast(update.value, trained[i].dtype())};
+      updates.push_back(update);
+    }
   }
   updates.push_back({step, next_step});
   return updates;

@@ -29,7 +29,8 @@ struct MinimizeOptions {
 // them.
 bool is_bias(std::string_view name);
 
-// The updates of one step: every trained parameter, its optimiser states, and step := step + 1. Entries that
+// The updates of one step: every trained parameter, its optimiser states, and step := step + 1. A parameter of f16 or
+// bf16 is updated in f32, with optimiser states of f32, and the new value rounded to nearest even. Entries that
 // train the same parameters with the same optimiser share its states.
 // Error: those of gradients(); a parameter that no gradient reaches, unless graph.allow_unreached(p); a rate
 // or decay that is no scalar; no parameter to train.

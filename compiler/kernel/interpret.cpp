@@ -161,7 +161,7 @@ class Interpreter {
   }
 
   void accumulate(const Contraction& c) {
-    const Number zero = rounded(c.a->dtype, 0), nothing = rounded(c.a->dtype, -0.0);  // to add to
+    const Number zero = real_number(c.a->dtype, 0), nothing = real_number(c.a->dtype, -0.0);  // to add to
     Number chain = zero, block_sum = nothing, group_sum = nothing;
     int64_t points = 0;
     auto end = [](Number& from, Number& to, const Number& start) {
@@ -240,7 +240,7 @@ class Interpreter {
     const DType dtype = s.value->dtype;
     const auto chains = static_cast<size_t>(s.order.chains), block_points = static_cast<size_t>(s.order.block);
     const Number start =
-        is_float(dtype) ? rounded(dtype, static_cast<double>(identity)) : Number{dtype, 0, identity};
+        is_float(dtype) ? real_number(dtype, static_cast<double>(identity)) : Number{dtype, 0, identity};
     Number sum = start;
     if (points.size() <= chains) {
       for (const Number& point : points) sum = joined(f, sum, point);

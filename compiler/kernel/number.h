@@ -15,7 +15,7 @@ struct Number {
   double as_double() const { return is_float(dtype) ? real : static_cast<double>(whole); }
 };
 
-Number rounded(DType dtype, double x);  // rounded to the type
+Number real_number(DType dtype, double x);  // rounded to the type
 Number load_number(const std::byte* base, DType dtype, int64_t position);
 void store_number(std::byte* base, int64_t position, const Number& x);
 

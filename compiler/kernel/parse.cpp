@@ -317,7 +317,7 @@ class KernelReader : ScalarReader {
     expect("*");
     c.b = factor();
     const Buffer& accumulator = list_.buffers[static_cast<size_t>(c.accumulator)];
-    if (!is_float(c.a->dtype) || c.a->dtype != c.b->dtype || accumulator.type.dtype != c.a->dtype)
+    if (!is_float(c.a->dtype) || is_storage(c.a->dtype) || c.a->dtype != c.b->dtype || accumulator.type.dtype != c.a->dtype)
       fail_at(factors, fmt::format("the factors are {} and {}, the sum {}: they must be of one float type",
                                    tenon::name(c.a->dtype), tenon::name(c.b->dtype), accumulator.type.str()));
     Shape shape;
@@ -385,6 +385,8 @@ class KernelReader : ScalarReader {
     const size_t at = at_;
     reduction(made);
     made.value = expression();
+    if (is_storage(made.value->dtype) && (made.scatter || made.reduction != Reduction::none))
+      fail_at(at, fmt::format("{} only stores numbers; reduce an f32", tenon::name(made.value->dtype)));
     const DType given = made.reduction == Reduction::argmax ? i64 : made.value->dtype;
     if (given != type.dtype)
       fail_at(at, fmt::format("'{}' is {}, and its value {}", list_.buffers[static_cast<size_t>(target)].name,

@@ -15,27 +15,13 @@
 namespace tenon::loop {
 namespace {
 
-// These call f with a value of the C++ type of the elements; of a bool's uint8_t only the lowest bit counts.
-template <typename F>
-auto with_integer(DType dtype, F f) {
-  return dtype == i64 ? f(int64_t{}) : dtype == i32 ? f(int32_t{}) : f(uint8_t{});
-}
-template <typename F>
-auto with_type(DType dtype, F f) {
-  return dtype == f32 ? f(float{}) : dtype == f64 ? f(double{}) : with_integer(dtype, f);
-}
-
-template <typename T>
-using Bits =
-    std::conditional_t<sizeof(T) == 8, uint64_t, std::conditional_t<sizeof(T) == 4, uint32_t, uint8_t>>;
-
 template <typename T>
 T from_bits(uint64_t bits) {
-  return std::bit_cast<T>(static_cast<Bits<T>>(bits));
+  return std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
 }
 template <typename T>
 uint64_t to_bits(T value) {
-  return std::bit_cast<Bits<T>>(value);
+  return std::bit_cast<BitsOf<T>>(value);
 }
 
 // ---- floats ----
@@ -73,7 +59,7 @@ T scaled(T x, T n) {
 }
 
 template <std::floating_point T>
-std::optional<uint64_t> arithmetic(Code code, std::span<const uint64_t, 3> x) {
+std::optional<uint64_t> arithmetic(Code code, std::span<const uint64_t, 3> x, int) {
   const T a = from_bits<T>(x[0]), b = from_bits<T>(x[1]), c = from_bits<T>(x[2]);
   switch (code) {
     case Code::add: return to_bits<T>(a + b);
@@ -125,7 +111,7 @@ std::optional<uint64_t> arithmetic(Code code, std::span<const uint64_t, 3> x, in
     case Code::div:
     case Code::rem: return divided(a, b, code == Code::rem);
     case Code::udiv:
-    case Code::urem: return divided(static_cast<Bits<T>>(a), static_cast<Bits<T>>(b), code == Code::urem);
+    case Code::urem: return divided(static_cast<BitsOf<T>>(a), static_cast<BitsOf<T>>(b), code == Code::urem);
     case Code::neg: return 0 - x[0];
     case Code::abs: return a < T{0} ? 0 - x[0] : x[0];
     case Code::bit_and: return x[0] & x[1];
@@ -140,11 +126,17 @@ std::optional<uint64_t> arithmetic(Code code, std::span<const uint64_t, 3> x, in
   }
 }
 
+template <typename T>
+std::optional<uint64_t> arithmetic(Code, std::span<const uint64_t, 3>, int) {
+  return {};  // f16 and bf16 only store numbers
+}
+
 // ---- comparisons ----
 
 template <typename T>
 std::optional<uint64_t> compared(Code code, std::span<const uint64_t, 3> x) {
-  const T a = from_bits<T>(x[0]), b = from_bits<T>(x[1]);
+  if constexpr (!std::is_arithmetic_v<T>) return {};
+  const auto a = as_number(from_bits<T>(x[0])), b = as_number(from_bits<T>(x[1]));
   switch (code) {
     case Code::eq: return a == b;
     case Code::ne: return a != b;
@@ -179,8 +171,8 @@ uint64_t converted(From x) {
 
 uint64_t cast(uint64_t x, DType from, DType to) {
   return with_type(from, [&]<typename From>(From) {
-    const From value = from_bits<From>(x);
-    if (to == boolean) return static_cast<uint64_t>(value != From{0});
+    const auto value = as_number(from_bits<From>(x));
+    if (to == boolean) return static_cast<uint64_t>(value != 0);
     return with_type(to, [&]<typename To>(To) { return converted<To>(value); });
   });
 }
@@ -190,8 +182,9 @@ std::optional<uint64_t> extended(uint64_t x, DType from, DType to) {
   return x;
 }
 std::optional<uint64_t> reinterpreted(uint64_t x, DType from, DType to) {
-  if (is_float(from) == is_float(to) || width(to) != width(from)) return {};
-  return x;
+  const bool wide = (is_storage(from) && to == i32) || (from == i32 && is_storage(to));
+  if (is_float(from) == is_float(to) || (width(to) != width(from) && !wide)) return {};
+  return low_bits(x, to);
 }
 
 std::optional<uint64_t> reference(const Node& node, DType operand, std::span<const uint64_t, 3> x) {
@@ -222,33 +215,21 @@ std::optional<uint64_t> compute(const Node& node, DType operand, std::span<const
     case Code::ult: return with_type(operand, [&]<typename T>(T) { return compared<T>(code, x); });
     default: break;
   }
-  const int bits = width(operand);
-  if (is_float(operand)) return bits == 32 ? arithmetic<float>(code, x) : arithmetic<double>(code, x);
-  auto result = with_integer(operand, [&]<typename T>(T) { return arithmetic<T>(code, x, bits); });
+  auto result = with_type(operand, [&]<typename T>(T) { return arithmetic<T>(code, x, width(operand)); });
   if (result) *result = low_bits(*result, operand);
   return result;
 }
 
-int width(DType dtype) {
-  switch (dtype) {
-    case DType::f64:
-    case DType::i64: return 64;
-    case DType::f32:
-    case DType::i32: return 32;
-    case DType::u8: return 8;
-    case DType::boolean: break;
-  }
-  return 1;
-}
+int width(DType dtype) { return dtype == boolean ? 1 : static_cast<int>(8 * byte_size(dtype)); }
 
 int64_t as_integer(uint64_t bits, DType dtype) {
   return dtype == i32 ? int64_t{static_cast<int32_t>(bits)} : static_cast<int64_t>(bits);
 }
 double as_double(uint64_t bits, DType dtype) {
-  return dtype == f32 ? double{from_bits<float>(bits)} : from_bits<double>(bits);
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<double>(from_bits<T>(bits)); });
 }
 uint64_t from_double(double value, DType dtype) {
-  return dtype == f32 ? to_bits(static_cast<float>(value)) : to_bits(value);
+  return with_type(dtype, [&]<typename T>(T) { return to_bits(static_cast<T>(value)); });
 }
 
 }  // namespace tenon::loop

@@ -16,7 +16,7 @@ inline uint64_t low_bits(uint64_t bits, DType dtype) {
   return width(dtype) == 64 ? bits : bits & ((uint64_t{1} << width(dtype)) - 1);
 }
 int64_t as_integer(uint64_t bits, DType dtype);     // i32 and i64 sign extended
-double as_double(uint64_t bits, DType dtype);       // of f32 or f64
-uint64_t from_double(double value, DType dtype);    // rounded to f32 or f64
+double as_double(uint64_t bits, DType dtype);       // of a float type
+uint64_t from_double(double value, DType dtype);    // rounded to a float type
 
 }  // namespace tenon::loop

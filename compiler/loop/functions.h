@@ -16,4 +16,7 @@ Value expand(Builder& b, Isa isa, Scalar::Function function, const Values& argum
 // Philox4x32-10, as philox_bits(): 32 bits as an i64, of a seed, stream, step and index of i64.
 Value philox(Builder& b, const Values& arguments);
 
+// The cast of the scalar language, also to and from f16 and bf16.
+Value convert(Builder& b, Isa isa, Value x, DType to);
+
 }  // namespace tenon::loop

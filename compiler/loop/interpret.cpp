@@ -20,22 +20,20 @@ constexpr size_t all = lanes;
 size_t index(int64_t i) { return static_cast<size_t>(i); }
 
 // An element of 8, 4 or 1 bytes.
+// The bytes of an element are the lowest of its bits. Copies of a fixed size are single instructions.
+void copy(void* to, const void* from, int64_t size) {
+  switch (size) {
+    case 8: std::memcpy(to, from, 8); break;
+    case 4: std::memcpy(to, from, 4); break;
+    case 2: std::memcpy(to, from, 2); break;
+    default: std::memcpy(to, from, 1);
+  }
+}
 uint64_t read(const std::byte* at, int64_t size) {
-  uint64_t whole;
-  uint32_t half;
-  if (size == 8) return std::memcpy(&whole, at, 8), whole;
-  if (size == 4) return std::memcpy(&half, at, 4), half;
-  return static_cast<uint64_t>(*at);
+  uint64_t bits = 0;
+  return copy(&bits, at, size), bits;
 }
-void write(std::byte* at, uint64_t bits, int64_t size) {
-  const auto half = static_cast<uint32_t>(bits);
-  if (size == 8)
-    std::memcpy(at, &bits, 8);
-  else if (size == 4)
-    std::memcpy(at, &half, 4);
-  else
-    *at = static_cast<std::byte>(bits);
-}
+void write(std::byte* at, uint64_t bits, int64_t size) { copy(at, &bits, size); }
 
 // A value: bits of an element or of 16, or an address.
 struct Cell {

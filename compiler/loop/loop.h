@@ -25,7 +25,8 @@ namespace tenon::loop {
 
 inline constexpr int lanes = 16;  // of a vector, on every ISA
 
-// Of a value: an element, 16 of them, or the address of one in memory. A bool is in memory a u8, 0 or 1.
+// Of a value: an element, 16 of them, or the address of one in memory. A bool is in memory a u8, 0 or 1. f16 and bf16 are
+// moved, chosen by select and converted; no code computes with them.
 struct ValueType {
   DType dtype = DType::i64;
   bool vector = false;
@@ -36,7 +37,7 @@ struct ValueType {
   std::string str() const;  // f32, f32x16, @f32
 };
 
-inline bool is_signed(DType dtype) { return dtype == DType::i32 || dtype == DType::i64; }
+inline bool is_signed(DType dtype) { return is_integer(dtype) && traits(dtype).is_signed; }
 
 using Id = int32_t;  // of a node, and of the value that it makes; -1: none
 
@@ -69,9 +70,10 @@ enum class Code : uint8_t {
   floor, ceil, round,  // round goes to even
   sqrt, copysign,
   scale,               // of f32x16: x * 2^floor(n), rounded once; for machines with AVX-512 alone
-  cast,                // to the type: floats round to nearest, float to integer saturates and NaN is 0, to bool is != 0
+  cast,                // to the type: floats round to nearest, float to integer saturates and NaN is 0, to bool is != 0;
+                       // f32 to f16 and back is for machines with F16C
   zero_extend,         // an integer's bits to a wider integer
-  bits,                // reinterprets f32 as i32, f64 as i64 and back
+  bits,                // reinterprets f32 as i32, f64 as i64, f16 and bf16 as the lower half of an i32 (the upper is 0); and back
   reference,           // the function of ir/compute.h with the number `integer`, in double
 
   call,  // of function `integer`, which touches no memory

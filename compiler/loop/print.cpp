@@ -9,23 +9,17 @@ namespace tenon::loop {
 namespace {
 
 // The type stands after it: 0:f32 needs no point.
-template <typename T>
-std::string shortest(T x) {
-  std::string text = exact(x);
-  if (text.ends_with(".0")) text.resize(text.size() - 2);
-  return text;
-}
-
 std::string element(int64_t bits, DType dtype) {
-  switch (dtype) {
-    case f64: return shortest(std::bit_cast<double>(bits));
-    case f32: return shortest(std::bit_cast<float>(static_cast<uint32_t>(bits)));
-    case i64: return std::to_string(bits);
-    case i32: return std::to_string(static_cast<int32_t>(bits));
-    case u8: return std::to_string(static_cast<uint8_t>(bits));
-    case boolean: return bits ? "true" : "false";
-  }
-  return "?";
+  if (dtype == boolean) return bits ? "true" : "false";
+  return with_type(dtype, [&]<typename T>(T) {
+    const auto value = std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
+    if constexpr (std::is_integral_v<T>) return std::to_string(value);
+    else {
+      std::string text = exact(value);
+      if (text.ends_with(".0")) text.resize(text.size() - 2);
+      return text;
+    }
+  });
 }
 
 std::string leaf(const Node& node) {

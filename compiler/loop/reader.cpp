@@ -10,7 +10,7 @@ ValueType ValueReader::type() {
   std::string_view word = identifier();
   if (word.ends_with("x16")) made.vector = true, word.remove_suffix(3);
   if (!parse_dtype(word, made.dtype))
-    fail_at(start, "expected a type: f32, f32x16, @f32 or another of f64, i64, i32, u8, bool");
+    fail_at(start, "expected a type such as f32, f32x16 or @f32, of one of " + list(&ElementType::name, ", "));
   return made;
 }
 
@@ -89,17 +89,14 @@ Id ValueReader::constant() {
 }
 
 uint64_t ValueReader::element(DType dtype) {
-  switch (dtype) {
-    case f64: return std::bit_cast<uint64_t>(floating<double, uint64_t>());
-    case f32: return std::bit_cast<uint32_t>(floating<float, uint32_t>());
-    case i64: return static_cast<uint64_t>(number<int64_t>("an i64"));
-    case i32: return static_cast<uint32_t>(number<int32_t>("an i32"));
-    case u8: return number<uint8_t>("a u8");
-    case boolean: break;
+  if (dtype == boolean) {
+    if (accept_word("true")) return 1;
+    if (!accept_word("false")) fail_at(at_, "expected true or false");
+    return 0;
   }
-  if (accept_word("true")) return 1;
-  if (!accept_word("false")) fail_at(at_, "expected true or false");
-  return 0;
+  return with_type(dtype, [&]<typename T>(T) {
+    return uint64_t{std::bit_cast<BitsOf<T>>(TextReader::element<T>(dtype))};
+  });
 }
 
 }  // namespace tenon::loop

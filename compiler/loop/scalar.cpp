@@ -206,7 +206,7 @@ Value Lowering::make_call(const Scalar& x, ValueType type, const Values& a) {
     case Scalar::is_finite:
       if (!floating) return b.bit_pattern(type, 1);
       return b.lt(b.abs(a[0]), b.number(a[0].type, std::numeric_limits<double>::infinity()));
-    case Scalar::cast: return b.cast(a[0], type.dtype);
+    case Scalar::cast: return convert(b, target.isa, a[0], type.dtype);
     case Scalar::max: return b.max(a[0], a[1]);
     case Scalar::min: return b.min(a[0], a[1]);
     case Scalar::floor: return floating ? b.unary(Code::floor, a[0]) : a[0];

@@ -2,6 +2,7 @@
 // buffers likewise.
 #include <algorithm>
 
+#include "compiler/loop/compute.h"
 #include "compiler/loop/text.h"
 #include "compiler/loop/verify.h"
 
@@ -93,6 +94,8 @@ class NodeVerifier {
     if (given_ != wanted) broken(f_, id_, "it is {}, and must be {}", text(given_), text(wanted));
     if (r.operands && !is(r.kind, given_.operands[0].dtype))
       broken(f_, id_, "it is {}, and must be of {}", text(given_), kinds[static_cast<size_t>(r.kind)]);
+    if ((r.operands || node_.code == Code::reduce) && is_storage(operand(0).dtype))
+      broken(f_, id_, "it is {}, and {} only stores numbers", text(given_), tenon::name(operand(0).dtype));
     conversion();
   }
 
@@ -216,13 +219,10 @@ class NodeVerifier {
     }
   }
 
-  static DType twin(DType dtype) {
-    switch (dtype) {
-      case f64: return i64;
-      case i64: return f64;
-      case f32: return i32;
-      default: return f32;
-    }
+  // What `bits` makes an element of the type from: of an i32 any float that fits.
+  DType twin(DType dtype) const {
+    if (dtype == f64 || dtype == i64) return dtype == f64 ? i64 : f64;
+    return is_float(dtype) ? i32 : dtype == i32 && is_storage(operand(0).dtype) ? operand(0).dtype : f32;
   }
 
   void conversion() const {
@@ -231,7 +231,11 @@ class NodeVerifier {
     const DType from = operand(0).dtype, to = node_.type.dtype;
     if (node_.code == Code::reduce && to == boolean && static_cast<Code>(node_.integer) <= Code::mul)
       broken(f_, id_, "it is {}, and must be of numbers", text(given_));
-    if (node_.code == Code::bits && byte_size(to) != byte_size(from))
+    const bool stored = is_storage(from) || is_storage(to);
+    const bool of_f16 = (from == f16 && to == f32) || (from == f32 && to == f16);
+    if (node_.code == Code::cast && stored && !of_f16)
+      broken(f_, id_, "it is {}; of f16 and bf16, only f16 is cast, to and from f32", text(given_));
+    if (node_.code == Code::bits && byte_size(to) != byte_size(from) && !stored)
       broken(f_, id_, "it is {}, and must be of types of one size", text(given_));
     const bool wider = from == boolean ? is_integer(to) : is_integer(from) && byte_size(from) < byte_size(to);
     if (node_.code == Code::zero_extend && (!is_integer(to) || !wider))
@@ -284,7 +288,7 @@ void verify_leaf(const Function& f, Id id) {
   const bool numbered = node.code == Code::constant || node.code >= Code::number;
   if (node.integer && !numbered) broken(f, id, "it has the integer {}, which it does not use", node.integer);
   if (node.code != Code::constant) return;
-  const int64_t width = node.type.dtype == boolean ? 1 : 8 * byte_size(node.type.dtype);
+  const int width = loop::width(node.type.dtype);
   if (width < 64 && static_cast<uint64_t>(node.integer) >> width)
     broken(f, id, "its bits are {:#x}, and a {} has {}", node.integer, tenon::name(node.type.dtype), width);
 }

@@ -39,7 +39,9 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
                                 {x[0], x[1], x[0], b_.getInt16(0xffff), b_.getInt32(4)});
     case Code::cast: return cast(x[0], from, node.type.dtype);
     case Code::zero_extend: return b_.CreateZExt(x[0], type);
-    case Code::bits: return b_.CreateBitCast(x[0], type);
+    case Code::bits:
+      if (byte_size(from) != byte_size(node.type.dtype)) return b_.CreateZExtOrTrunc(x[0], type);
+      return b_.CreateBitCast(x[0], type);
     case Code::reference: return reference(node, x);
     default: return integer_arithmetic(node, x);
   }
@@ -98,6 +100,12 @@ llvm::Value* Emitter::cast(llvm::Value* x, DType from, DType to) {
   llvm::Value* zero = llvm::Constant::getNullValue(x->getType());
   if (to == boolean) return is_float(from) ? b_.CreateFCmpUNE(x, zero) : b_.CreateICmpNE(x, zero);
   llvm::Type* type = x->getType()->getWithNewType(element_type(to));
+  if (is_storage(from) || is_storage(to)) {  // f16 and f32; elements of f16 are held as integers
+    check(target_.isa != Isa::sse2, "a machine that casts f16 has F16C");
+    llvm::Type* half = x->getType()->getWithNewType(b_.getHalfTy());
+    if (is_storage(from)) return b_.CreateFPExt(b_.CreateBitCast(x, half), type);
+    return b_.CreateBitCast(b_.CreateFPTrunc(x, half), type);
+  }
   if (is_float(to)) {
     if (is_float(from)) return b_.CreateFPCast(x, type);
     return loop::is_signed(from) ? b_.CreateSIToFP(x, type) : b_.CreateUIToFP(x, type);

@@ -57,15 +57,9 @@ Emitter::Emitter(llvm::Module& module, const loop::Function& source, llvm::Funct
 
 llvm::Type* Emitter::element_type(DType dtype) const {
   auto& context = module_.getContext();
-  switch (dtype) {
-    case DType::f64: return llvm::Type::getDoubleTy(context);
-    case DType::f32: return llvm::Type::getFloatTy(context);
-    case DType::i64: return llvm::Type::getInt64Ty(context);
-    case DType::i32: return llvm::Type::getInt32Ty(context);
-    case DType::u8: return llvm::Type::getInt8Ty(context);
-    case DType::boolean: return llvm::Type::getInt1Ty(context);
-  }
-  return nullptr;
+  if (dtype == f64) return llvm::Type::getDoubleTy(context);
+  if (dtype == f32) return llvm::Type::getFloatTy(context);
+  return llvm::Type::getIntNTy(context, dtype == boolean ? 1 : static_cast<unsigned>(8 * byte_size(dtype)));
 }
 llvm::Type* Emitter::type(loop::ValueType type) const {
   if (type.address) return llvm::PointerType::get(module_.getContext(), 0);
@@ -91,7 +85,7 @@ llvm::Value* Emitter::leaf(const loop::Node& node) {
     case loop::Code::constant: {
       llvm::APInt bits(static_cast<unsigned>(element_type(node.type.dtype)->getScalarSizeInBits()),
                        static_cast<uint64_t>(node.integer));
-      if (!is_float(node.type.dtype)) return llvm::ConstantInt::get(type(node.type), bits);
+      if (!element_type(node.type.dtype)->isFloatingPointTy()) return llvm::ConstantInt::get(type(node.type), bits);
       const auto& semantics = element_type(node.type.dtype)->getFltSemantics();
       return llvm::ConstantFP::get(type(node.type), llvm::APFloat(semantics, bits));
     }

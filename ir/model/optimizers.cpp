@@ -10,7 +10,8 @@ Value OptimizerStep::slot(std::string_view name) const { return slot(name, param
 
 Value OptimizerStep::slot(std::string_view name, const Type& type) const {
   Body& body = parameter.body();
-  std::string full = fmt::format("{}/{}", parameter.attributes().get<std::string>("name"), name);
+  const Value stored = &parameter.op() == &cast_op ? parameter.operand(0) : parameter;
+  std::string full = fmt::format("{}/{}", stored.attributes().get<std::string>("name"), name);
   if (const State* known = body.state(full)) {
     Value value(&body, known->node);
     if (value.type() != type)

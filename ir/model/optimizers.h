@@ -5,8 +5,8 @@
 
 namespace tenon {
 
-// What the optimiser sees of one parameter. `rate` and `decay` are scalars of the parameter's element type;
-// `decay` is empty where there is none.
+// What the optimiser sees of one parameter, in the type that computes: of f16 or bf16 its cast to f32. An update of
+// `parameter` is one of the parameter. `rate` and `decay` are scalars of that type; `decay` is empty where there is none.
 struct OptimizerStep {
   Value parameter;
   Value gradient;

@@ -124,9 +124,7 @@ namespace {
 Value normal_cdf(const Value& x) { return 0.5 * (1 + erf(x * std::sqrt(0.5))); }
 
 // x cut to the finite range, so that an infinite x times a factor that vanishes there is 0 and not NaN.
-double largest(const Value& x) {
-  return x.dtype() == f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-}
+double largest(const Value& x) { return traits(x.dtype()).largest; }
 Value above_infinity(const Value& x) { return max(x, -largest(x)); }
 Value finite(const Value& x) { return clip(x, -largest(x), largest(x)); }
 }  // namespace

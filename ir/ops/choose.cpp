@@ -49,6 +49,7 @@ constinit const Op pick_op = {
           at.push_back(read_index(a, 1, indices(0, a.result.rank())));
           return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
         },
+    .moves = true,
 };
 
 // All zeros in a row whose index is out of range.
@@ -94,6 +95,7 @@ constinit const Op gather_op = {
           for (Scalar& inner : indices(split, a.result.rank())) at.push_back(inner);
           return elementwise(a, Scalar::read(0, a.result.dtype, std::move(at)));
         },
+    .moves = true,
 };
 
 // Repeated indices add up, in the order of the rows.

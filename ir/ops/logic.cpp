@@ -8,6 +8,9 @@ namespace {
 Type comparable(const Application& a) { return {boolean, same_shape(a).shape}; }
 Type ordered(const Application& a) { return {boolean, same_number(a).shape}; }
 
+// Whether a cast needs another one to f32 before it.
+bool by_way_of_f32(DType from, DType to) { return is_storage(from) ? to != f32 && to != from : is_storage(to) && from != f32; }
+
 }  // namespace
 
 constinit const Op equal_op = {
@@ -94,24 +97,29 @@ constinit const Op select_op = {
           return std::vector<Value>{Value(), select(p.x[0], p.dy, 0), select(p.x[0], 0, p.dy)};
         },
     .compute = pointwise<Scalar::select>,
+    .moves = true,
 };
 
-// From float to integer it rounds toward zero, saturates at the ends and makes NaN 0; to bool: x != 0.
+// From float to integer it rounds toward zero, saturates at the ends and makes NaN 0; to bool: x != 0. To f16 and bf16 it
+// rounds to nearest even, from f32 alone. A gradient is never rounded to those: it stays f32.
 constinit const Op cast_op = {
     .name = "cast",
     .operands = 1,
     .type =
         [](const Application& a) {
-          return Type{attribute<DType>(a, "to"), a.operand(0).shape};
+          const DType from = a.operand(0).dtype, to = attribute<DType>(a, "to");
+          if (by_way_of_f32(from, to)) a.fail("{} is cast to {} by way of f32", a.operand(0).str(), name(to));
+          return Type{to, a.operand(0).shape};
         },
     .gradient =
         [](const Pullback& p) {
           DType from = p.x[0].dtype();
           if (!is_float(from)) return std::vector<Value>{};
-          return std::vector<Value>{through_mask(p.dy, [&](const Value& d) { return cast(d, from); })};
+          return std::vector<Value>{through_mask(p.dy, [&](const Value& d) { return cast(d, arithmetic_of(from)); })};
         },
     .compute =
         [](const Application& a) { return elementwise(a, Scalar::to(a.result.dtype, read_operand(a, 0))); },
+    .moves = true,
 };
 
 constinit const Op stop_gradient_op = {
@@ -120,6 +128,7 @@ constinit const Op stop_gradient_op = {
     .type = [](const Application& a) { return a.operand(0); },
     .gradient = zero_gradient,
     .compute = [](const Application& a) { return elementwise(a, read_operand(a, 0)); },
+    .moves = true,
 };
 
 Value equal(Operand a, Operand b) { return binary(equal_op, a, b); }
@@ -153,7 +162,9 @@ Value select(Operand condition, Operand a, Operand b) {
 
 Value cast(Operand x, DType to) {
   Value of = value_of("cast", x);
-  return of.dtype() == to ? of : unary(cast_op, x, attributes({{"to", to}}));
+  if (of.dtype() == to) return of;
+  if (by_way_of_f32(of.dtype(), to)) x.value = cast(x, f32);
+  return unary(cast_op, x, attributes({{"to", to}}));
 }
 
 }  // namespace tenon

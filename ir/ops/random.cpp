@@ -30,7 +30,7 @@ Value upper_bits(std::span<const Value> key, const Attributes& attributes, const
 
 // k / 2^bits for the random k: [0, 1), exact.
 Value unit(std::span<const Value> key, const Attributes& attributes, const Shape& shape, DType dtype) {
-  int bits = dtype == f32 ? 24 : 32;
+  int bits = std::min(traits(dtype).digits, 32);
   return cast(upper_bits(key, attributes, shape, bits), dtype) * std::exp2(-bits);
 }
 
@@ -84,7 +84,7 @@ constinit const Op normal_op = {
     .expand =
         [](std::span<const Value> x, const Attributes& attributes) {
           DType dtype = attributes.get<DType>("dtype");
-          int bits = dtype == f32 ? 23 : 32;
+          int bits = std::min(traits(dtype).digits - 1, 32);
           Value odd = 2 * upper_bits(x, attributes, attributes.get<Shape>("shape"), bits) + 1;
           return std::numbers::sqrt2 * erfinv(cast(odd, dtype) * std::exp2(-bits) - 1);
         },

@@ -94,6 +94,7 @@ constinit const Op reshape_op = {
           }
           return view(a, std::move(indices));
         },
+    .moves = true,
 };
 
 constinit const Op transpose_op = {
@@ -124,6 +125,7 @@ constinit const Op transpose_op = {
             indices[static_cast<size_t>(permutation[i])] = Scalar::index(static_cast<int64_t>(i));
           return view(a, std::move(indices));
         },
+    .moves = true,
 };
 
 constinit const Op broadcast_op = {
@@ -152,6 +154,7 @@ constinit const Op broadcast_op = {
           for (int64_t axis : a.attributes.axes("axes")) indices.push_back(Scalar::index(axis));
           return view(a, std::move(indices));
         },
+    .moves = true,
 };
 
 // Elements begin, begin + step, ... before end.
@@ -203,6 +206,7 @@ constinit const Op slice_op = {
                   Scalar::integer(a.attributes.get<int64_t>("begin"));
           return view(a, std::move(indices));
         },
+    .moves = true,
 };
 
 constinit const Op concat_op = {
@@ -271,6 +275,7 @@ constinit const Op concat_op = {
           }
           return parts[0];
         },
+    .moves = true,
 };
 
 constinit const Op pad_op = {
@@ -326,6 +331,7 @@ constinit const Op pad_op = {
                                : Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
           return elementwise(a, Scalar::read_if(guard, 0, a.result.dtype, std::move(indices), value));
         },
+    .moves = true,
 };
 
 constinit const Op reverse_op = {
@@ -349,6 +355,7 @@ constinit const Op reverse_op = {
           }
           return view(a, std::move(indices));
         },
+    .moves = true,
 };
 
 }  // namespace tenon

@@ -12,16 +12,12 @@ namespace {
 
 using Gradients = std::vector<Value>;
 
-double largest(DType dtype) {
-  return dtype == f32 ? std::numeric_limits<float>::max() : std::numeric_limits<double>::max();
-}
-
 // A value per row, repeated along the last axis of z.
 Value spread(const Value& row, const Value& z) { return restore(row, z.shape(), {z.rank() - 1}); }
 Value row_sum(const Value& x) { return sum(x, {-1}); }
 Value row_max(const Value& z) { return reduce_max(z, {-1}); }
 Value shifted(const Value& z) {
-  double end = largest(z.dtype());
+  double end = traits(z.dtype()).largest;
   return z - spread(clip(row_max(z), -end, end), z);
 }
 Value exponentials(const Value& z) { return exp(shifted(z)); }
@@ -53,7 +49,7 @@ Type loss_type(const Application& a) {
 }
 
 // -log softmax(z) per class.
-Value surprise(const Value& z) { return min(-shifted(z), largest(z.dtype())) + spread(log1p(others(z)), z); }
+Value surprise(const Value& z) { return min(-shifted(z), traits(z.dtype()).largest) + spread(log1p(others(z)), z); }
 
 // q * x, and 0 where q is 0 whatever x is.
 Value weigh(const Value& q, const Value& x) { return select(equal(q, 0), 0, q * x); }
@@ -164,7 +160,7 @@ constinit const Op softmax_cross_entropy_op = {
         [](std::span<const Value> x, const Attributes&) {
           const Value& z = x[0];
           if (!is_integer(x[1].dtype())) return row_sum(weigh(x[1], surprise(z)));
-          return min(-pick(shifted(z), x[1]), largest(z.dtype())) + log1p(others(z));
+          return min(-pick(shifted(z), x[1]), traits(z.dtype()).largest) + log1p(others(z));
         },
 };
 

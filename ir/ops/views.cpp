@@ -26,8 +26,8 @@ void unify(std::string_view operation, Operand& a, Operand& b) {
   if (!a.value) a.value = adopt(operation, a, b.value, line);
   if (!b.value) b.value = adopt(operation, b, a.value, line);
   if (a.value.dtype() != b.value.dtype())
-    fail(line, "{}: element types differ: a is {}, b is {}; cast one of them", operation,
-         a.value.type().str(), b.value.type().str());
+    fail(line, "{}: element types differ: a is {}, b is {}; cast {}", operation, a.value.type().str(),
+         b.value.type().str(), is_storage(a.value.dtype()) ? "a" : is_storage(b.value.dtype()) ? "b" : "one of them");
   if (a.value.shape() == b.value.shape()) return;
   Shape shape = common_shape(operation, a.value, b.value, line);
   a.value = broadcast_to(Operand(a.value, line), shape);

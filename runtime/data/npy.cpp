@@ -11,8 +11,6 @@ namespace tenon {
 namespace {
 constexpr std::string_view magic = "\x93NUMPY";
 constexpr int64_t largest_header = 1 << 20;  // one of the supported types has a hundred bytes or so
-constexpr std::array<std::pair<std::string_view, DType>, 6> descriptions = {
-    {{"<f8", f64}, {"<f4", f32}, {"<i8", i64}, {"<i4", i32}, {"|u1", u8}, {"|b1", boolean}}};
 
 // A Python literal of one form: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }, keys in any
 // order.
@@ -75,9 +73,10 @@ class Header {
   }
   DType type() {
     const std::string_view text = quoted();
-    for (const auto& [description, dtype] : descriptions)
-      if (text == description) return dtype;
-    stop(fmt::format("element type '{}', supported are <f8 <f4 <i8 <i4 |u1 |b1", text));
+    DType dtype;
+    if (!parse_dtype(text, dtype, &ElementType::npy))
+      stop(fmt::format("element type '{}', supported are {}", text, list(&ElementType::npy, " ")));
+    return dtype;
   }
   void row_major() {
     skip_space();
@@ -154,13 +153,13 @@ Tensor read_npy(const std::filesystem::path& path) {
 }
 
 void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
+  const std::string_view type = traits(tensor.dtype()).npy;
+  if (type.empty())
+    throw Error(fmt::format("{}: NPY cannot hold {}: cast it to f32, or write safetensors", path.string(), tensor.str()));
   std::string shape;
   for (int64_t extent : tensor.extents()) shape += fmt::format("{}, ", extent);
-  std::string_view description;
-  for (const auto& [text, dtype] : descriptions)
-    if (dtype == tensor.dtype()) description = text;
   std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", description, shape);
+      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
   while ((magic.size() + 4 + header.size() + 1) % 64 != 0)
     header += ' ';  // the elements begin at a multiple of 64
   header += '\n';

@@ -157,6 +157,17 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
         "a.kernels:1:1: k1: the first factor of its sum depends on j, which the other has");
 }
 
+TEST_CASE("f16 and bf16 are moved and cast, and their constants keep every bit; nothing computes with them") {
+  const auto value = [](const std::string& of) { return flaw(with_kernels("k1 for i<n\n  y[i,j] for j<4 = " + of + "\n")); };
+  const auto message = [&](const std::string& of) { return value(of).substr(value(of).find(": ") + 2); };
+  CHECK(value("f32(select(i < 2,f16(x[i,j]),0.1:f16))") == "no error");
+  CHECK(value("f32(nan(0x7e01):f16) + f32(nan(0xffc1):bf16) + nan(0x7fc00001)") == "no error");
+  CHECK(message("f32(f16(x[i,j]) + 1.0:f16)") == "add is not a function of f16");
+  CHECK(message("sum over k<4 of bf16(x[i,k])") == "bf16 only stores numbers; reduce an f32");
+  CHECK(message("f32(bf16(f16(x[i,j])))") == "f16 is cast to bf16 by way of f32");
+  CHECK(message("f32(70000.0:f16)") == "a number is out of range");
+}
+
 TEST_CASE("no text, cut or changed anywhere, does anything but an Error") {
   const std::string whole = with_kernels(
       "note \"n\"\nk1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2.0  | tile 6x16 k 4 group 64, pack b by k, 2 "

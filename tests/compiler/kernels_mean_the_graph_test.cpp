@@ -37,6 +37,9 @@ class RandomEntry {
       states_.push_back(graph.state(name("s", i), f32, shapes_[i < 3 ? 3 : static_cast<size_t>(dice_.below(4))], zeros()));
       values_.push_back(states_.back());
     }
+    values_.push_back(cast(graph.input("halves", f16, {n_, 4}), f32));
+    const Value stored = graph.state("stored", bf16, {4, 4}, zeros());
+    values_.push_back(cast(stored, f32));
     for (int64_t steps = 5 + dice_.below(30); steps > 0; --steps) try {
         add();
       } catch (const Error&) {  // n * n is no shape
@@ -48,6 +51,8 @@ class RandomEntry {
       Value value = dice_.below(4) ? like(state) : values_[values_.size() - 1];
       if (value.type() == state.type() && dice_.below(5)) updates.push_back({state, value});
     }
+    if (dice_.below(2)) updates.push_back({stored, cast(like(cast(stored, f32)), bf16)});
+    outputs.emplace_back("half", cast(any(), dice_.below(2) ? f16 : bf16));
     graph.entry("entry", outputs, updates);
   }
 
@@ -84,7 +89,7 @@ class RandomEntry {
 
   void add() {
     Value x = dice_.below(3) ? values_[values_.size() - 1 - static_cast<size_t>(dice_.below(4))] : any();
-    switch (dice_.below(16)) {
+    switch (dice_.below(17)) {
       case 0: return keep(tanh(x));
       case 1: return keep(relu(x));
       case 2: return keep(x + like(x));
@@ -101,6 +106,7 @@ class RandomEntry {
         return keep(broadcast_to(sum(x) * 0.1, shapes_[pick_shape()]));
       case 11:
       case 12: return multiply(x);
+      case 15: return keep(cast(transpose(cast(x, dice_.below(2) ? f16 : bf16)), f32));
       case 13: return keep(x.rank() == 2 && !x.shape()[1].symbolic() && x.shape()[0] == n_ ? pick(x, labels_) : tanh(x));
       case 14:
         if (x.rank() == 2 && x.shape()[0] == Extent(4)) return keep(gather(x, cast(labels_, i64) + 1));

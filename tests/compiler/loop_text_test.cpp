@@ -230,11 +230,11 @@ TEST_CASE("a text that is no function is an Error with the place") {
   CHECK(flaw("function \"f") == "a:1:12: expected '\"' at the end of a string");
   CHECK(flaw("function \"f\" thread") == "a:1:14: expected the end of the line");
   CHECK(flaw("function \"f\" numbers x") == "a:1:22: expected how many numbers there are");
-  CHECK(flaw("function \"f\"\nparameters f16") ==
-        "a:2:12: expected a type: f32, f32x16, @f32 or another of f64, i64, i32, u8, bool");
+  CHECK(flaw("function \"f\"\nparameters f8") ==
+        "a:2:12: expected a type such as f32, f32x16 or @f32, of one of f64, f32, i64, i32, u8, bool, f16, bf16");
   CHECK(flaw("function \"f\"\nbuffer 1 f32[1] stack") == "a:2:8: this is buffer 0");
   CHECK(flaw("function \"f\"\nbuffer 0 f32x16[1] stack") ==
-        "a:2:10: expected an element type: f64, f32, i64, i32, u8 or bool");
+        "a:2:10: expected an element type: one of f64, f32, i64, i32, u8, bool, f16, bf16");
   CHECK(flaw("function \"f\"\nbuffer 0 f32 stack") == "a:2:14: expected '['");
   CHECK(flaw("function \"f\"\nbuffer 0 f32[] stack") == "a:2:14: expected an extent");
   CHECK(flaw("function \"f\"\nbuffer 0 f32[99999999999999999999] stack") ==

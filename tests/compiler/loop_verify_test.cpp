@@ -69,6 +69,15 @@ TEST_CASE("the types of each code are checked, and both sides named") {
         "f: %1 bit_or: it is (f32, f32) -> f32, and must be of integers or bools");
   CHECK(broken_by("%1 = ult 1:f32, 1:f32 : bool") ==
         "f: %1 ult: it is (f32, f32) -> bool, and must be of integers");
+  CHECK(broken_by("%2 = add 1:f16, 2:f16 : f16") ==
+        "f: %2 add: it is (f16, f16) -> f16, and f16 only stores numbers");
+  CHECK(broken_by("%2 = lt 1:bf16x16, 2:bf16x16 : boolx16") ==
+        "f: %2 lt: it is (bf16x16, bf16x16) -> boolx16, and bf16 only stores numbers");
+  CHECK(broken_by("%1 = reduce max 1:f16x16 : f16") == "f: %1 reduce: it is (f16x16) -> f16, and f16 only stores numbers");
+  CHECK(broken_by("%1 = cast 1:f16 : f64") == "f: %1 cast: it is (f16) -> f64; of f16 and bf16, only f16 is cast, to and from f32");
+  CHECK(broken_by("%1 = cast 1:f32 : bf16") == "f: %1 cast: it is (f32) -> bf16; of f16 and bf16, only f16 is cast, to and from f32");
+  CHECK(broken_by("%1 = bits 1:f16 : u8") == "f: %1 bits: it is (f16) -> u8, and must be (f32) -> u8");
+  CHECK(broken_by("%1 = bits 1:f16 : i32\n%2 = bits %1 : bf16") == "no error");
   CHECK(broken_by("%1 = sqrt size : i64") == "f: %1 sqrt: it is (i64) -> i64, and must be of floats");
   CHECK(broken_by("%1 = fma size, size, size : i64") ==
         "f: %1 fma: it is (i64, i64, i64) -> i64, and must be of floats");

@@ -50,8 +50,8 @@ TEST_CASE("errors word for word") {
   CHECK(at("%2 = neg(%2) : f32[n,3]") == "a.ir:5:11: %2 is not defined before this line");
   CHECK(at("%0 = neg(%1) : f32[n,3]") == "a.ir:5:1: %0 is defined twice");
   CHECK(at("%2 = neg(%0) : f32[n,2]") == "a.ir:5:16: neg gives f32[n,3], not f32[n,2]");
-  CHECK(at("%2 = neg(%0) : f16[n,3]") ==
-        "a.ir:5:16: expected an element type: f64, f32, i64, i32, u8 or bool");
+  CHECK(at("%2 = neg(%0) : f8[n,3]") ==
+        "a.ir:5:16: expected an element type: one of f64, f32, i64, i32, u8, bool, f16, bf16");
   CHECK(at("%2 = neg(%0)") == "a.ir:5:13: expected an attribute or ':' and the type");
   CHECK(at("%2 = neg(%0 : f32[n,3]") == "a.ir:5:13: expected ')'");
   CHECK(at("%2 = neg(%0) : f32[n,3] x") == "a.ir:5:25: expected the end of the line");

@@ -30,11 +30,17 @@ TEST_CASE("NPY is read in all versions, and what is written is read back") {
         "u8[2]");
   for (const Tensor& t :
        {expected, Tensor::scalar(2.5), Tensor::of<float>({3}, {1, 2, 3}), Tensor(i64, {0, 4}),
-        Tensor::of<bool>({2}, {true, false}), Tensor::of<uint8_t>({1, 1, 1}, {7})}) {
+        Tensor::of<bool>({2}, {true, false}), Tensor::of<uint8_t>({1, 1, 1}, {7}), Tensor::of<half>({2}, {half(0.1f), half(-1e9)})}) {
     write_npy(folder / "t", t);
     CHECK(read_npy(folder / "t").same_bits(t));
     CHECK((contents(folder / "t").size() - static_cast<size_t>(t.byte_count())) % 64 == 0);
   }
+}
+
+TEST_CASE("what NPY has no type for is an error that says what to do") {
+  const Folder folder;
+  CHECK(message(folder, [&] { write_npy(folder / "a.npy", Tensor(bf16, {2, 3})); }) ==
+        "a.npy: NPY cannot hold bf16[2,3]: cast it to f32, or write safetensors");
 }
 
 TEST_CASE("a bad NPY file is an error with the offset") {
@@ -44,8 +50,8 @@ TEST_CASE("a bad NPY file is an error with the offset") {
   };
   auto header = [&](const std::string& text) { return read(npy(text, "")); };
   CHECK(read("not at all numpy") == "a.npy: not NPY 1.0, 2.0 or 3.0 at byte 0");
-  CHECK(header("{'descr': '<f2'}") ==
-        "a.npy: bad NPY header at byte 25: element type '<f2', supported are <f8 <f4 <i8 <i4 |u1 |b1");
+  CHECK(header("{'descr': '>f4'}") ==
+        "a.npy: bad NPY header at byte 25: element type '>f4', supported are <f8 <f4 <i8 <i4 |u1 |b1 <f2");
   CHECK(header("{'descr': '<f4', 'descr': '<f4'}") ==
         "a.npy: bad NPY header at byte 35: descr is given twice");
   CHECK(header("{'fortran_order': True}") ==

@@ -49,7 +49,7 @@ TEST_CASE("what is written is read back, aligned") {
   SafeTensors s;
   s.metadata = {{"quote \" and \\", "line\nbreak"}, {"é", ""}};
   std::mt19937 random(1);
-  for (DType dtype : {u8, f32, i64, f64, i32}) {
+  for (DType dtype : {u8, f32, bf16, i64, f16, f64, i32}) {
     Tensor t(dtype, {3, 1, 5});
     for (int64_t i = 0; i < t.byte_count(); ++i) t.writable_data()[i] = static_cast<std::byte>(random());
     s.tensors.emplace_back(fmt::format("layer.{}/W", name(dtype)), t);
@@ -80,8 +80,8 @@ TEST_CASE("a bad header is an error with the offset and the reason") {
   CHECK(header_message("{\"a\n\":") == bad + "12: a control character in a string");
   CHECK(header_message(R"({"__metadata__":{"a":"b","a":"c"}})") == bad + "36: key \"a\" is given twice");
   CHECK(header_message(R"({"__metadata__":{"a":1}})") == bad + "29: expected '\"'");
-  CHECK(header_message(R"({"x":{"dtype":"BF16"}})") ==
-        bad + "28: dtype BF16, supported are F64 F32 I64 I32 U8 BOOL");
+  CHECK(header_message(R"({"x":{"dtype":"F8"}})") ==
+        bad + "26: dtype F8, supported are F64 F32 I64 I32 U8 BOOL F16 BF16");
   CHECK(header_message(R"({"x":{"shape":[-1]}})") == bad + "23: expected a non-negative integer");
   CHECK(header_message(R"({"x":{"shape":[01]}})") == bad + "25: expected a non-negative integer");
   CHECK(header_message(R"({"x":{"shape":[99999999999999999999]}})") ==

@@ -2,6 +2,8 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
 #include "tests/runtime/program.h"
 
 using namespace tenon;
@@ -55,6 +57,22 @@ TEST_CASE("misuse of a tensor is an error") {
   CHECK(message([&] { Tensor(f32, {4}).reshaped({3}); }) ==
         "tensor: f32[4] cannot be read as [3]: 4 elements against 3");
   CHECK(message([&] { Tensor(f32, {4}).rows(2, 5); }) == "tensor: rows 2 to 5 of f32[4]");
+}
+
+TEST_CASE("f16 and bf16 are read, written and cast, to nearest even") {
+  const Tensor h = Tensor::of<half>({3}, {half(0.1f), half(65520.0f), half(-2)});
+  CHECK(h.str() == "f16[3]");
+  CHECK(h.byte_count() == 6);
+  CHECK(h.at(0) == 0.0999755859375);
+  CHECK(h.at(1) == std::numeric_limits<double>::infinity());
+  CHECK(static_cast<float>(h.read<half>()[2]) == -2);
+  CHECK(h.rows(2, 3).cast(i32).integer_at(0) == -2);
+  CHECK(h.cast(bf16).same_bits(Tensor::of<bfloat>({3}, {bfloat(0.1f), bfloat(1e39), bfloat(-2)})));
+  CHECK(h.cast(f32).cast(f16).same_bits(h));
+  CHECK(Tensor::scalar(bfloat(3.14159f)).number() == 3.140625);
+  CHECK(message([&] { h.cast(u8); }) == "tensor: element 0 of f16[3] is 0.099975586, which u8 cannot hold");
+  CHECK(message([&] { (void)h.read<bfloat>(); }) == "tensor: f16[3] is read as bf16");
+  CHECK(message([&] { (void)h.integer_at(0); }) == "tensor: f16[3] is read as integers");
 }
 
 TEST_CASE("a cast is exact into integers, and columns are copied") {
