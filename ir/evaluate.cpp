@@ -14,12 +14,6 @@ namespace {
 
 using Leaf = std::function<const ReferenceArray*(const std::string& name)>;
 
-double real_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
-  return with_type(dtype, [&]<typename T>(T) { return static_cast<double>(element<T>(bytes, i)); });
-}
-int64_t whole_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
-  return with_type(dtype, [&]<typename T>(T) { return static_cast<int64_t>(element<T>(bytes, i)); });
-}
 
 Type concrete(Type type, int64_t n) {
   for (Extent& extent : type.shape) extent = Extent(extent.at(n));
@@ -207,7 +201,8 @@ Comparison compare(const ReferenceArray& expected, std::span<const std::byte> ac
                                                        : std::numeric_limits<double>::infinity();
     } else {
       a = static_cast<double>(whole_at(dtype, actual, i));
-      ratio = whole_at(dtype, actual, i) == expected.whole[static_cast<size_t>(i)] ? 0 : std::numeric_limits<double>::infinity();
+      const bool same = whole_at(dtype, actual, i) == expected.whole[static_cast<size_t>(i)];
+      ratio = same ? 0 : std::numeric_limits<double>::infinity();
     }
     if (ratio > slack) ++result.mismatches;
     if (result.worst < 0 || ratio > result.ratio) {

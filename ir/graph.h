@@ -31,6 +31,8 @@ T element(std::span<const std::byte> bytes, int64_t i) {
   std::memcpy(&value, bytes.data() + static_cast<size_t>(i) * sizeof(T), sizeof(T));
   return value;
 }
+double real_at(DType dtype, std::span<const std::byte> bytes, int64_t i);    // any element as a double
+int64_t whole_at(DType dtype, std::span<const std::byte> bytes, int64_t i);  // toward zero
 
 // The elements of a constant, row-major, shared between copies.
 struct Literal {

@@ -26,12 +26,17 @@ Literal Literal::of(int64_t value) {
   return {{i64, {}}, std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end())};
 }
 
-double Literal::at(int64_t i) const {
-  return with_type(type.dtype, [&]<typename T>(T) { return static_cast<double>(element<T>(*bytes, i)); });
+double real_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<double>(element<T>(bytes, i)); });
+}
+int64_t whole_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
+  return with_type(dtype, [&]<typename T>(T) { return static_cast<int64_t>(element<T>(bytes, i)); });
 }
 
+double Literal::at(int64_t i) const { return real_at(type.dtype, *bytes, i); }
+
 int64_t Literal::integer_at(int64_t i) const {
-  return with_type(type.dtype, [&]<typename T>(T) { return static_cast<int64_t>(element<T>(*bytes, i)); });
+  return whole_at(type.dtype, *bytes, i);
 }
 
 }  // namespace tenon

@@ -64,7 +64,8 @@ TENON_OP(logical_or_op, Value logical_or(Operand a, Operand b))
 TENON_OP(logical_not_op, Value logical_not(Operand x))
 TENON_OP(select_op, Value select(Operand condition, Operand a, Operand b))
 TENON_OP(is_finite_op, Value is_finite(Operand x))
-TENON_OP(cast_op, Value cast(Operand x, DType to))             // to f16 or bf16 by way of f32: to nearest even, twice if x is f64 or an integer
+// To nearest even; to f16 or bf16 by way of f32, so twice if x is f64 or an integer.
+TENON_OP(cast_op, Value cast(Operand x, DType to))
 TENON_OP(stop_gradient_op, Value stop_gradient(Operand x))
 
 // ---- activations ----

@@ -218,7 +218,7 @@ Scalar ScalarReader::call(std::string_view name, size_t at) {
       fail_at(at, fmt::format("a cast takes one argument, here are {}", arguments.size()));
     const DType from = arguments[0]->dtype;
     if (from == type) fail_at(at, fmt::format("this is {} already", name));
-    if (is_storage(from) ? type != f32 : is_storage(type) && from != f32)
+    if (by_way_of_f32(from, type))
       fail_at(at, fmt::format("{} is cast to {} by way of f32", tenon::name(from), name));
     return Scalar::to(type, arguments[0]);
   }
@@ -241,8 +241,8 @@ Scalar ScalarReader::make(Scalar::Function f, std::vector<Scalar> arguments, siz
       fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type),
                               tenon::name(arguments[i]->dtype)));
   const bool logical = f == Scalar::logical_and || f == Scalar::logical_or || f == Scalar::logical_not;
-  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) || (f != Scalar::select && is_storage(type)) ||
-      (f == Scalar::philox && type != i64))
+  if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) ||
+      (f != Scalar::select && is_storage(type)) || (f == Scalar::philox && type != i64))
     fail_at(at, fmt::format("{} is not a function of {}", name, tenon::name(type)));
   return Scalar::call(f, std::move(arguments));
 }

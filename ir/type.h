@@ -53,6 +53,10 @@ constexpr bool is_float(DType dtype) { return traits(dtype).kind == ElementType:
 constexpr DType arithmetic_of(DType dtype) { return traits(dtype).arithmetic; }
 // f16 and bf16 only store numbers: views and casts take them, arithmetic does not.
 constexpr bool is_storage(DType dtype) { return arithmetic_of(dtype) != dtype; }
+// Whether a cast needs another one to f32 before it.
+constexpr bool by_way_of_f32(DType from, DType to) {
+  return is_storage(from) ? to != f32 && to != from : is_storage(to) && from != f32;
+}
 constexpr bool is_integer(DType dtype) { return traits(dtype).kind == ElementType::integer; }
 
 // The C++ types of elements, in the order of DType.

@@ -7,8 +7,8 @@
 
 namespace tenon {
 
-// d loss / d wrt[i], each of the type of wrt[i], but f32 for f16 and bf16: no gradient is rounded to those. The loss is first brought into its stable and fused form
-// with every wrt opaque, and that form is differentiated; what is appended carries the forward lines, marked
+// d loss / d wrt[i], each of the type of wrt[i], but f32 for f16 and bf16: no gradient is rounded to those. The loss is
+// first brought into its stable and fused form with every wrt opaque, and that form is differentiated; what is appended carries the forward lines, marked
 // as backward. Error: the loss is no float scalar; an operation on the way has no gradient rule (named with
 // its path from the loss); the loss does not depend on a wrt, or only through operations whose gradient is
 // zero everywhere.

@@ -1,6 +1,8 @@
 #pragma once
 // Several axes as one, whose points are theirs in row-major order: how a contraction's lists of axes become the three loops of
 // a register tile.
+#include <functional>
+
 #include "compiler/kernel/kernel.h"
 
 namespace tenon {

@@ -9,7 +9,8 @@ namespace {
 bool is_arithmetic(const Scalar& x) {
   if (x->dtype != i64) return false;
   switch (x->function) {
-    case Scalar::add: case Scalar::sub: case Scalar::neg: case Scalar::mul: case Scalar::floordiv: case Scalar::mod: return true;
+    case Scalar::add: case Scalar::sub: case Scalar::neg: case Scalar::mul: case Scalar::floordiv: case Scalar::mod:
+      return true;
     default: return false;
   }
 }

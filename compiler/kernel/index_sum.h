@@ -20,7 +20,6 @@ struct IndexSum {
   static IndexSum number(int64_t value);
   static IndexSum atom(uint32_t which);
   int64_t coefficient(const Product& product) const;
-  bool operator==(const IndexSum&) const = default;
 };
 
 std::optional<IndexSum> plus(const IndexSum& a, const IndexSum& b, int64_t factor);  // a + factor * b

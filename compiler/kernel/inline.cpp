@@ -241,7 +241,8 @@ class Collector {
     each_load(x, [&](const Scalar& load) {
       if (load->indices().empty() || load->dtype == x->dtype) narrow = narrow && &*load == &*x;
       loads += !load->indices().empty();
-      plain = plain && !load->guarded && IndexForms().is_affine(type(static_cast<NodeId>(load->integer)).shape, load->indices());
+      const Shape& shape = type(static_cast<NodeId>(load->integer)).shape;
+      plain = plain && !load->guarded && IndexForms().is_affine(shape, load->indices());
     });
     return loads == 1 && plain && (cost(x) == 0 || (cost(x) <= 2 && narrow));
   }

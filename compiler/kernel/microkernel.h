@@ -12,7 +12,7 @@ namespace tenon {
 struct MicroKernel {
   Isa isa;                     // that it is made for
   DType operand, accumulator;  // of both factors; of the sum
-  int64_t rows, vectors;       // of the largest tile, a vector being 16 elements; at the edges of a result there are smaller ones
+  int64_t rows, vectors;       // of the largest tile, a vector being 16 elements; smaller ones stand at the edges of a result
   bool b_in_place = false;     // whether b can only be read in place: its vectors then need no register of their own
   // Cycles with both operands in L1: of a vector's multiply-add, of loading a vector of b or an element of a, of a step at least.
   double multiply_add, load, latency;

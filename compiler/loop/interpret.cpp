@@ -19,7 +19,6 @@ constexpr size_t all = lanes;
 
 size_t index(int64_t i) { return static_cast<size_t>(i); }
 
-// An element of 8, 4 or 1 bytes.
 // The bytes of an element are the lowest of its bits. Copies of a fixed size are single instructions.
 void copy(void* to, const void* from, int64_t size) {
   switch (size) {

@@ -18,7 +18,8 @@ Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOpti
              std::source_location at)
     : name(options.name.empty() ? numbered(graph.body(), "dense", "W") : std::move(options.name)) {
   if (inputs < 1 || units < 1) fail(at, "dense: needs inputs and units, not {} and {}", inputs, units);
-  if (!is_float(dtype) || is_storage(dtype)) fail(at, "dense: the element type is {}; it must be f32 or f64", tenon::name(dtype));
+  if (!is_float(dtype) || is_storage(dtype))
+    fail(at, "dense: the element type is {}; it must be f32 or f64", tenon::name(dtype));
   const Scope scope(graph, name, at);
   W = graph.parameter("W", dtype, {inputs, units}, options.weight, at);
   if (options.bias) b = graph.parameter("b", dtype, {units}, options.bias, at);

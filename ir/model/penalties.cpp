@@ -10,7 +10,7 @@ Value total(std::string_view penalty, const std::vector<Value>& parameters, Valu
   const Scope scope(parameters[0].body(), penalty, line);
   Value result;
   for (const Value& parameter : parameters) {
-    const Value term = of(parameter);
+    const Value term = of(cast(parameter, arithmetic_of(parameter.dtype())));
     result = result ? result + Operand(term, line) : term;
   }
   return result;
@@ -42,10 +42,10 @@ std::vector<Update> max_norm(std::vector<Update> updates, double c, std::source_
   for (Update& update : updates) {
     if (!update.state.body().state(update.state.id())->trainable || update.state.rank() < 2) continue;
     const Scope scope(update.state.body(), "max_norm", at);
-    const Value& w = update.value;
+    const Value w = cast(update.value, arithmetic_of(update.value.dtype()));
     Axes incoming;
     for (int64_t axis = 0; axis + 1 < w.rank(); ++axis) incoming.push_back(axis);
-    update.value = w * min(c / sqrt(sum(w * w, incoming)), 1);
+    update.value = cast(w * min(c / sqrt(sum(w * w, incoming)), 1), update.value.dtype());
   }
   return updates;
 }

@@ -8,9 +8,6 @@ namespace {
 Type comparable(const Application& a) { return {boolean, same_shape(a).shape}; }
 Type ordered(const Application& a) { return {boolean, same_number(a).shape}; }
 
-// Whether a cast needs another one to f32 before it.
-bool by_way_of_f32(DType from, DType to) { return is_storage(from) ? to != f32 && to != from : is_storage(to) && from != f32; }
-
 }  // namespace
 
 constinit const Op equal_op = {

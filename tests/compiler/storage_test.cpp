@@ -104,6 +104,19 @@ TEST_CASE("a step of every optimiser is that of f32, rounded once") {
   }
 }
 
+TEST_CASE("penalties and the largest norm of what is stored are computed in f32") {
+  Graph graph;
+  const Value w = graph.parameter("W", bf16, {2, 2}, constant(3));
+  const Value loss = l1({w}) + l2({w});
+  graph.entry("train", {{"loss", loss}}, max_norm(minimize(loss, sgd(0.5)), 1));
+  const Program program = compile(graph);
+  Session session(program);
+  session.init(1);
+  CHECK(session.run("train")["loss"].number() == 12 + 18);
+  const Tensor updated = session.read("W");  // 3 - 0.5 * (3 + 1) = 1, in columns of the norm sqrt(2)
+  for (int64_t i = 0; i < 4; ++i) CHECK(updated.at(i) == static_cast<double>(bfloat(std::sqrt(0.5f))));
+}
+
 TEST_CASE("the gradient of what is stored is an f32 that nothing has rounded") {
   Graph graph;
   const Value w = graph.parameter("W", bf16, {3}, zeros()), x = graph.input("x", f32, {3});
