@@ -17,7 +17,7 @@ int main(int argc, char** argv) {
     const tenon::Program program = tenon::compile(workload.graph(), {.listings = false});
     const tenon::ProgramEntry& train = program.entry("train");
     int64_t states = 0;
-    for (const tenon::StateBinding& state : program.states) states += state.type.bytes(program.maximum);
+    for (const tenon::StateBinding& state : program.states) states += state.type.bytes(program.sizes);
     const double arena = static_cast<double>(train.arena_bytes),
                  bound = static_cast<double>(train.arena_lower_bound);
     table.row({workload.name, arena, bound, bound > 0 ? arena / bound : 1,

@@ -59,7 +59,7 @@ ProgramEntry describe(const KernelList& list, std::vector<Literal>& constants) {
   for (const IndexCheck& check : list.door) range(check, true);
   for (const Buffer& buffer : list.buffers)
     if (buffer.storage == Storage::arena)
-      entry.buffers.push_back({buffer.name, buffer.type, buffer.type.bytes(list.maximum), buffer.offset, buffer.first,
+      entry.buffers.push_back({buffer.name, buffer.type, buffer.type.bytes(list.sizes), buffer.offset, buffer.first,
                                buffer.last});
   for (const Literal& literal : list.constants) {  // equal ones of all entries are stored once
     const auto known = std::ranges::find(constants, literal);
@@ -88,7 +88,7 @@ std::vector<std::string> receipts(const Body& body, bool of_parameters) {
 Program describe(const Graph& source, const Compilation& c, const NativeCode& code) {
   const Body& body = c.graph.body();
   Program program;
-  if (!body.sizes.empty()) std::tie(program.size, program.maximum) = *body.sizes.begin();
+  program.sizes = body.sizes;
   for (const State& state : body.states) {
     const Node& node = body.node(state.node);
     program.states.push_back({{node.attributes.get<std::string>("name"), node.type, line_of(node)}, state.trainable});

@@ -163,7 +163,12 @@ Scalar Scalar::boolean(bool value) { return make(constant, DType::boolean, {}, v
 Scalar Scalar::index(int64_t number) { return make(variable, i64, {}, number); }
 Scalar Scalar::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
-  return make(Scalar::size, i64, {}, extent.count, 0, extent.size);
+  Scalar product;
+  for (std::string_view size : extent.sizes->names) {
+    Scalar factor = make(Scalar::size, i64, {}, product ? 1 : extent.count, 0, size.data());
+    product = product ? product * factor : factor;
+  }
+  return product;
 }
 Scalar Scalar::read(int64_t source, DType dtype, std::vector<Scalar> indices) {
   return make(load, dtype, std::move(indices), source);

@@ -42,7 +42,7 @@ class Scalar {
   static Scalar integer(int64_t value);                    // a constant i64
   static Scalar boolean(bool value);
   static Scalar index(int64_t variable);                   // the loop variable with that number, an i64
-  static Scalar extent(Extent extent);                     // its value at run time, an i64
+  static Scalar extent(Extent extent);                     // its value at run time, an i64: a product of sizes
   static Scalar read(int64_t source, DType dtype, std::vector<Scalar> indices);
   // Reads only where `guard` holds and is `otherwise` elsewhere.
   static Scalar read_if(Scalar guard, int64_t source, DType dtype, std::vector<Scalar> indices, Scalar otherwise);
@@ -63,7 +63,7 @@ struct ScalarNode {
   int64_t integer = 0;            // variable: its number; load: the source (operand number, later a buffer);
                                   // constant of integer or bool type: the value; size: the factor c
   double number = 0;              // constant of float type
-  const char* size = nullptr;     // size: the name of n (the value is integer * n)
+  const char* size = nullptr;     // size: its name, interned (the value is integer times that size)
   bool guarded = false;           // load only
 
   ~ScalarNode();

@@ -15,36 +15,36 @@ namespace {
 using Leaf = std::function<const ReferenceArray*(const std::string& name)>;
 
 
-Type concrete(Type type, int64_t n) {
-  for (Extent& extent : type.shape) extent = Extent(extent.at(n));
+Type concrete(Type type, const Sizes& sizes) {
+  for (Extent& extent : type.shape) extent = Extent(extent.at(sizes));
   return type;
 }
 
 Line line_of(const Node& node) { return node.origin.lines.empty() ? Line{} : node.origin.lines.back(); }
 
-std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, int64_t n,
+std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, const Sizes& sizes,
                                 Arithmetic arithmetic);
 
-ReferenceArray run_leaf(const Node& node, const Leaf& leaf, int64_t n) {
+ReferenceArray run_leaf(const Node& node, const Leaf& leaf, const Sizes& sizes) {
   for (const auto& [name, attribute] : node.attributes.entries)
     if (const auto* literal = std::get_if<Literal>(&attribute)) return ReferenceArray::of(*literal);
   const auto& name = node.attributes.get<std::string>("name");
   const ReferenceArray* array = leaf(name);
   if (!array) fail(line_of(node), "evaluate: {} '{}' is not bound", node.op->name, name);
-  if (array->type != concrete(node.type, n))
+  if (array->type != concrete(node.type, sizes))
     fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name,
-         concrete(node.type, n).str(), array->type.str());
+         concrete(node.type, sizes).str(), array->type.str());
   return *array;
 }
 
 ReferenceArray run_node(const Body& body, const Node& node, std::span<const ReferenceArray* const> operands,
-                        const Leaf& leaf, int64_t n, Arithmetic arithmetic) {
-  if (!node.op->compute && !node.op->expand) return run_leaf(node, leaf, n);
+                        const Leaf& leaf, const Sizes& sizes, Arithmetic arithmetic) {
+  if (!node.op->compute && !node.op->expand) return run_leaf(node, leaf, sizes);
   Application application{
       .op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
   application.result = node.type;
-  auto definition = [&] { return interpret(node.op->compute(application), application, operands, n, arithmetic); };
+  auto definition = [&] { return interpret(node.op->compute(application), application, operands, sizes, arithmetic); };
   if (!node.op->expand) return definition();
 
   Graph scratch;
@@ -57,10 +57,10 @@ ReferenceArray run_node(const Body& body, const Node& node, std::span<const Refe
   if (!expanded) return definition();
   NodeId result = expanded.id();
   auto operand = [&](const std::string& name) { return operands[std::stoul(name)]; };
-  return std::move(run(scratch.body(), {&result, 1}, operand, n, arithmetic)[0]);
+  return std::move(run(scratch.body(), {&result, 1}, operand, sizes, arithmetic)[0]);
 }
 
-std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, int64_t n,
+std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted, const Leaf& leaf, const Sizes& sizes,
                                 Arithmetic arithmetic) {
   struct Needed {
     int readers = 0;
@@ -81,7 +81,7 @@ std::vector<ReferenceArray> run(const Body& body, std::span<const NodeId> wanted
     const Node& node = body.node(id);
     std::vector<const ReferenceArray*> operands;
     for (NodeId operand : node.operands) operands.push_back(&*needed[operand].value);
-    result.value = run_node(body, node, operands, leaf, n, arithmetic);
+    result.value = run_node(body, node, operands, leaf, sizes, arithmetic);
     for (NodeId operand : node.operands)
       if (--needed[operand].readers == 0) needed[operand].value.reset();
   }
@@ -128,30 +128,30 @@ double ReferenceArray::at(int64_t i) const {
 }
 
 std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted,
-                                     const Bindings& bindings, int64_t n, Arithmetic arithmetic) {
+                                     const Bindings& bindings, const Sizes& sizes, Arithmetic arithmetic) {
   for (const auto& [size, maximum] : body.sizes)
-    if (n < 1 || n > maximum)
+    if (const int64_t n = sizes.find(size).value_or(0); n < 1 || n > maximum)
       throw Error(fmt::format("evaluate: {} is {}, it must be 1 to {}", size, n, maximum));
   auto leaf = [&](const std::string& name) {
     auto found = bindings.find(name);
     return found == bindings.end() ? nullptr : &found->second;
   };
-  return run(body, wanted, leaf, n, arithmetic);
+  return run(body, wanted, leaf, sizes, arithmetic);
 }
 
-ReferenceArray evaluate(Value value, const Bindings& bindings, int64_t n, Arithmetic arithmetic) {
+ReferenceArray evaluate(Value value, const Bindings& bindings, const Sizes& sizes, Arithmetic arithmetic) {
   NodeId id = value.id();
-  return std::move(evaluate(value.body(), {&id, 1}, bindings, n, arithmetic)[0]);
+  return std::move(evaluate(value.body(), {&id, 1}, bindings, sizes, arithmetic)[0]);
 }
 
-EntryResult evaluate_entry(const Body& body, std::string_view name, const Bindings& bindings, int64_t n,
+EntryResult evaluate_entry(const Body& body, std::string_view name, const Bindings& bindings, const Sizes& sizes,
                            Arithmetic arithmetic) {
   const Entry* entry = body.entry(name);
   if (!entry) throw Error(fmt::format("evaluate: there is no entry '{}'", name));
   std::vector<NodeId> wanted;
   for (const auto& [output, id] : entry->outputs) wanted.push_back(id);
   for (const auto& [state, id] : entry->updates) wanted.push_back(id);
-  auto values = evaluate(body, wanted, bindings, n, arithmetic);
+  auto values = evaluate(body, wanted, bindings, sizes, arithmetic);
   EntryResult result;
   size_t next = 0;
   for (const auto& [output, id] : entry->outputs) result.outputs.emplace(output, std::move(values[next++]));
@@ -171,8 +171,7 @@ Bindings evaluate_initial(const Body& body, int64_t seed, Arithmetic arithmetic)
   result["step"] = {.type = {i64, {}}, .real = {}, .whole = {0}, .bound = {}};
   std::vector<NodeId> wanted;
   for (const State& state : body.states) wanted.push_back(state.initial);
-  int64_t n = body.sizes.empty() ? 1 : body.sizes.begin()->second;
-  auto values = evaluate(body, wanted, result, n, arithmetic);
+  auto values = evaluate(body, wanted, result, body.sizes, arithmetic);
   for (size_t i = 0; i < wanted.size(); ++i)
     result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"),
                             std::move(values[i]));

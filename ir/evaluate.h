@@ -38,12 +38,12 @@ enum class Arithmetic : uint8_t { bounded, typed };
 // Inputs and states by name.
 using Bindings = std::map<std::string, ReferenceArray, std::less<>>;
 
-// The values of the nodes `wanted`, with the run-time size n. Error: a name is not bound or has another type,
-// n is not in 1..maximum, an index is out of range (names row and value).
+// The values of the nodes `wanted`, with those run-time sizes. Error: a name is not bound or has another type, a size is not in
+// 1..maximum, an index is out of range (names row and value).
 std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted,
-                                     const Bindings& bindings, int64_t n = 1,
+                                     const Bindings& bindings, const Sizes& sizes = 1,
                                      Arithmetic arithmetic = Arithmetic::bounded);
-ReferenceArray evaluate(Value value, const Bindings& bindings = {}, int64_t n = 1,
+ReferenceArray evaluate(Value value, const Bindings& bindings = {}, const Sizes& sizes = 1,
                         Arithmetic arithmetic = Arithmetic::bounded);
 
 struct EntryResult {
@@ -51,7 +51,7 @@ struct EntryResult {
   Bindings states;  // all states, after the updates
 };
 // One run of an entry: all reads see the states as bound, the updates apply at the end.
-EntryResult evaluate_entry(const Body& body, std::string_view entry, const Bindings& bindings, int64_t n = 1,
+EntryResult evaluate_entry(const Body& body, std::string_view entry, const Bindings& bindings, const Sizes& sizes = 1,
                            Arithmetic arithmetic = Arithmetic::bounded);
 // All states as the entry `init` sets them; "seed" is `seed` and "step" 0.
 Bindings evaluate_initial(const Body& body, int64_t seed, Arithmetic arithmetic = Arithmetic::bounded);
@@ -70,6 +70,6 @@ Comparison compare(const ReferenceArray& expected, std::span<const std::byte> ac
 
 // One definition over its operands (interpret.cpp). `application` names the operation and the line in errors.
 ReferenceArray interpret(const Definition& definition, const Application& application,
-                         std::span<const ReferenceArray* const> operands, int64_t n, Arithmetic arithmetic);
+                         std::span<const ReferenceArray* const> operands, const Sizes& sizes, Arithmetic arithmetic);
 
 }  // namespace tenon

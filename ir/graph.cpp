@@ -29,7 +29,7 @@ uint64_t hash_text(uint64_t hash, std::string_view text) {
 
 uint64_t hash_of(const Shape& shape) {
   uint64_t hash = shape.size();
-  for (Extent extent : shape) hash = mix(mix(hash, static_cast<uint64_t>(extent.count)), extent.symbolic());
+  for (Extent extent : shape) hash = mix(mix(hash, static_cast<uint64_t>(extent.count)), extent.symbolic() ? extent.sizes->text.size() : 0);
   return hash;
 }
 
@@ -107,6 +107,12 @@ Axes Attributes::axes(std::string_view name) const {
   Axes axes;
   for (Extent extent : get<Shape>(name)) axes.push_back(extent.count);
   return axes;
+}
+
+Extent Attributes::extent(std::string_view name) const {
+  const Attribute* found = find(name);
+  if (const Shape* extents = found ? std::get_if<Shape>(found) : nullptr) return extents->at(0);
+  return get<int64_t>(name);
 }
 
 uint64_t Attributes::hash() const {
@@ -232,19 +238,19 @@ Extent Graph::size(std::string_view name, int64_t maximum, std::source_location 
   if (!letter(name[0]) || !std::all_of(name.begin(), name.end(), [&](char c) { return letter(c) || (c >= '0' && c <= '9'); }))
     fail(at, "size: '{}' is not an identifier", name);
   if (maximum < 1) fail(at, "size: the maximum of '{}' is {}; it must be at least 1", name, maximum);
-  if (!body_->sizes.empty() && !body_->sizes.contains(name))
-    fail(at, "size: there is a run-time size '{}' already; a graph has one", body_->sizes.begin()->first);
-  auto [it, added] = body_->sizes.emplace(name, maximum);
-  if (!added && it->second != maximum)
-    fail(at, "size: '{}' has the maximum {} already, not {}", name, it->second, maximum);
+  Sizes& sizes = body_->sizes;
+  if (sizes.contains(name) && sizes.at(name) != maximum)
+    fail(at, "size: '{}' has the maximum {} already, not {}", name, sizes.at(name), maximum);
+  sizes.set(name, maximum);
   return Extent(1, name);
 }
 
 void check_type(const Body& body, std::string_view what, const Type& type, Line line) {
   for (Extent extent : type.shape)
-    if (extent.symbolic() && !body.sizes.contains(extent.size))
-      fail(line, "{}: {} has the run-time size '{}', which the graph does not declare", what, type.str(), extent.size);
-  if (std::string why = flaw(type, body.sizes.empty() ? 1 : body.sizes.begin()->second); !why.empty())
+    for (std::string_view size : extent.symbolic() ? extent.sizes->names : std::vector<std::string_view>())
+      if (!body.sizes.contains(size))
+        fail(line, "{}: {} has the run-time size '{}', which the graph does not declare", what, type.str(), size);
+  if (std::string why = flaw(type, body.sizes); !why.empty())
     fail(line, "{}: {} is not a possible type: {}", what, type.str(), why);
 }
 
@@ -272,7 +278,7 @@ Value add_state(Graph& graph, std::string_view kind, std::string_view local, Typ
            node.op->name, node.type.str(), node.origin.lines.empty() ? "?" : node.origin.lines.front().str());
     return {&body, known->node};
   }
-  if (type.elements().symbolic()) fail(line, "{} '{}': {} depends on the run-time size", kind, name, type.str());
+  if (type.elements().symbolic()) fail(line, "{} '{}': {} depends on a run-time size", kind, name, type.str());
   Value node = kind == "parameter" ? parameter(body, name, type, line) : state(body, name, type, line);
   Scope scope(body, local, line);
   const Type computed = gradient_type(type);

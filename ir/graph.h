@@ -61,7 +61,8 @@ struct Attributes {
     check(attribute && std::holds_alternative<T>(*attribute), "an operation reads an attribute that it has");
     return std::get<T>(*attribute);
   }
-  Axes axes(std::string_view name) const;  // a list of integers
+  Axes axes(std::string_view name) const;      // a list of integers
+  Extent extent(std::string_view name) const;  // an integer, or a list of one extent
   uint64_t hash() const;
   bool operator==(const Attributes& other) const;  // by bits: 0.0 and -0.0 differ, equal NaNs do not
 };
@@ -166,7 +167,7 @@ struct Body {
   std::deque<Node> nodes;
   std::unordered_multimap<uint64_t, NodeId> table;            // hash -> node
   std::unordered_multimap<std::string, NodeId> named;         // leaves by their names
-  std::map<std::string, int64_t, std::less<>> sizes;          // run-time size -> maximum
+  Sizes sizes;                                                // the run-time sizes and their maxima
   std::vector<State> states;
   std::vector<Entry> entries;
   std::vector<NodeId> require_fused;
@@ -197,7 +198,7 @@ class Graph {
   Graph& operator=(Graph&&) noexcept;
   ~Graph();
 
-  // The run-time size `name`, at most `maximum`; one per graph. Error if it exists with another maximum.
+  // The run-time size `name`, from 1 to `maximum`. Error if it exists with another maximum.
   Extent size(std::string_view name, int64_t maximum, std::source_location at = std::source_location::current());
 
   // Of f16 or bf16 too, here and below: cast(x, f32) computes with what they store.

@@ -33,11 +33,11 @@ struct Loop {
 class Interpreter {
  public:
   Interpreter(const Definition& definition, const Application& application,
-              std::span<const ReferenceArray* const> operands, int64_t n, Arithmetic arithmetic)
+              std::span<const ReferenceArray* const> operands, const Sizes& sizes, Arithmetic arithmetic)
       : definition_(definition),
         application_(application),
         operands_(operands),
-        n_(n),
+        sizes_(sizes),
         typed_(arithmetic == Arithmetic::typed) {}
   ReferenceArray run();
 
@@ -59,7 +59,7 @@ class Interpreter {
   const Definition& definition_;
   const Application& application_;
   std::span<const ReferenceArray* const> operands_;
-  int64_t n_;
+  const Sizes& sizes_;
   bool typed_;
   std::vector<Step> steps_;
   std::unordered_map<const ScalarNode*, int> known_;
@@ -87,7 +87,7 @@ void Interpreter::append(const Scalar& x) {
   if (typed_) step.exact = true;
   if (is_real) step.real.resize(chunk, x->number);
   if (!is_real)
-    step.whole.resize(chunk, x->function == Scalar::size ? checked_product(x->integer, n_) : x->integer);
+    step.whole.resize(chunk, x->function == Scalar::size ? checked_product(x->integer, sizes_.at(x->size)) : x->integer);
   step.bound.resize(chunk);
   known_.emplace(&*x, static_cast<int>(steps_.size()));
   steps_.push_back(std::move(step));
@@ -233,9 +233,9 @@ void Interpreter::execute(Step& step, int count) {
 void Interpreter::nest(bool scatter) {
   size_t rank = definition_.axes.size();
   std::vector<Loop> axes, reduced;
-  for (size_t i = scatter ? 1 : 0; i < rank; ++i) axes.push_back({i, definition_.axes[i].at(n_)});
+  for (size_t i = scatter ? 1 : 0; i < rank; ++i) axes.push_back({i, definition_.axes[i].at(sizes_)});
   for (size_t i = 0; i < definition_.reduced.size(); ++i)
-    reduced.push_back({rank + i, definition_.reduced[i].at(n_)});
+    reduced.push_back({rank + i, definition_.reduced[i].at(sizes_)});
   std::vector<Loop>&outside = scatter ? reduced : axes, &inside = scatter ? axes : reduced;
   for (const Loop& loop : outside) outer_ = checked_product(outer_, loop.extent);
   for (const Loop& loop : inside) inner_ = checked_product(inner_, loop.extent);
@@ -259,7 +259,7 @@ void Interpreter::advance(int count) {
 
 ReferenceArray Interpreter::run() {
   ReferenceArray result{.type = application_.result, .real = {}, .whole = {}, .bound = {}};
-  for (Extent& extent : result.type.shape) extent = Extent(extent.at(n_));
+  for (Extent& extent : result.type.shape) extent = Extent(extent.at(sizes_));
   int64_t elements = result.type.elements().count;
   if (elements > most_elements) application_.fail("{} is too large to evaluate", result.type.str());
   bool is_real = is_float(result.type.dtype), scatter = static_cast<bool>(definition_.scatter);
@@ -319,8 +319,8 @@ ReferenceArray Interpreter::run() {
 }  // namespace
 
 ReferenceArray interpret(const Definition& definition, const Application& application,
-                         std::span<const ReferenceArray* const> operands, int64_t n, Arithmetic arithmetic) {
-  return Interpreter(definition, application, operands, n, arithmetic).run();
+                         std::span<const ReferenceArray* const> operands, const Sizes& sizes, Arithmetic arithmetic) {
+  return Interpreter(definition, application, operands, sizes, arithmetic).run();
 }
 
 }  // namespace tenon

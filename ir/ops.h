@@ -92,9 +92,9 @@ TENON_OP(logsumexp_op, Value logsumexp(Operand x))                     // over t
 TENON_OP(reshape_op, Value reshape(Operand x, Shape shape))
 TENON_OP(transpose_op, Value transpose(Operand x, Axes permutation = {}))      // axis i of the result is axis permutation[i] of x; default: reversed
 TENON_OP(broadcast_op, Value broadcast(Operand x, Shape shape, Axes axes))     // axis i of x becomes axis axes[i]; the others repeat
-TENON_OP(slice_op, Value slice(Operand x, int64_t axis, int64_t begin, int64_t end, int64_t step = 1))
+TENON_OP(slice_op, Value slice(Operand x, int64_t axis, Extent begin, Extent end, int64_t step = 1))
 TENON_OP(concat_op, Value concat(std::vector<Value> parts, int64_t axis = 0, std::source_location at = std::source_location::current()))
-TENON_OP(pad_op, Value pad(Operand x, Axes low, Axes high, Operand value = 0))  // per axis; the value is a number
+TENON_OP(pad_op, Value pad(Operand x, Shape low, Shape high, Operand value = 0))  // per axis; the value is a number
 TENON_OP(reverse_op, Value reverse(Operand x, Axes axes))
 
 // ---- contraction ----

@@ -46,10 +46,16 @@ Extent TextReader::extent() {
   skip_blanks();
   int64_t count = is_letter(peek()) ? 1 : number<int64_t>("an extent");
   if (!is_letter(peek())) return count;
-  size_t start = at_;
-  std::string_view size = identifier();
-  if (!sizes_.contains(size)) fail_at(start, fmt::format("there is no run-time size '{}'", size));
-  return Extent(count, size);
+  const size_t begin = at_;
+  Extent extent = count;
+  do {
+    skip_blanks();
+    const size_t start = at_;
+    const std::string_view size = word("the name of a run-time size");
+    if (!sizes_.contains(size)) fail_at(start, fmt::format("there is no run-time size '{}'", size));
+    place(begin, "extent", [&] { extent = extent * Extent(1, size); });
+  } while (accept('*'));
+  return extent;
 }
 
 Shape TextReader::shape() {

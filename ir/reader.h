@@ -113,7 +113,7 @@ class TextReader {
     return value;
   }
   std::string string();  // "a name", with \x0a and the like
-  Extent extent();       // 784, n, 4n
+  Extent extent();       // 784, n, 4n, 4n*t
   Shape shape();         // [n,784]
   DType dtype();
   // [shape]{x, y, ...} or [shape]@hash, after the element type, which began at `start`.

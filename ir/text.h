@@ -26,7 +26,7 @@ std::string print(const Graph& graph, Printing printing = {});
 // those of find_op.
 Graph parse(std::string_view text, std::string_view file = "<text>", const LiteralTable& literals = {});
 
-// The same program: nodes, names, streams, states, entries, marks and the size's maximum. Lines and scopes
+// The same program: nodes, names, streams, states, entries, marks and the sizes with their maxima. Lines and scopes
 // may differ.
 bool equal(const Body& a, const Body& b);
 bool operator==(const Graph& a, const Graph& b);

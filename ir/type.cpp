@@ -82,26 +82,6 @@ std::string valid(Support support, std::string_view what) {
   return {};
 }
 
-int64_t checked_product(int64_t a, int64_t b) {
-  int64_t product;
-  if (__builtin_mul_overflow(a, b, &product)) throw Error(fmt::format("extents overflow: {} * {}", a, b));
-  return product;
-}
-
-std::string Extent::str() const {
-  if (!symbolic()) return std::to_string(count);
-  return count == 1 ? std::string(size) : fmt::format("{}{}", count, size);
-}
-
-Extent operator*(Extent a, Extent b) {
-  if (a.symbolic() && b.symbolic())
-    throw Error(fmt::format("a shape can hold the run-time size once: {} * {} is not of the form c*n", a.str(), b.str()));
-  Extent product(checked_product(a.count, b.count));
-  if (product.count == 0) return product;  // nothing of any size is nothing
-  product.size = a.symbolic() ? a.size : b.size;
-  return product;
-}
-
 Extent elements(const Shape& shape) {
   Extent product;
   for (Extent extent : shape) product = product * extent;
@@ -131,14 +111,14 @@ std::vector<Extent> strides(const Shape& shape) {
   return result;
 }
 
-std::string flaw(const Type& type, int64_t maximum) {
+std::string flaw(const Type& type, const Sizes& maxima) {
   if (type.rank() > largest_rank) return fmt::format("it has {} axes; at most {} are possible", type.rank(), largest_rank);
   Extent product;
   for (Extent extent : type.shape) {
     if (extent.count < 0) return fmt::format("extent {} is negative; it must be 0 or more", extent.str());
     extent.count = std::max<int64_t>(extent.count, 1);
-    if (extent.symbolic() && product.symbolic())
-      return fmt::format("it holds the run-time size '{}' twice; a type holds it once", extent.size);
+    if (!multiplies(product, extent))
+      return fmt::format("it has more than {} run-time sizes", SizeProduct::largest);
     try {
       product = product * extent;
     } catch (const Error& error) {
@@ -146,7 +126,7 @@ std::string flaw(const Type& type, int64_t maximum) {
     }
   }
   try {
-    checked_product(product.at(maximum), byte_size(type.dtype));
+    checked_product(product.at(maxima), byte_size(type.dtype));
   } catch (const Error& error) {
     return std::string(error.what()) + "; its bytes must fit 63 bits";
   }

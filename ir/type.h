@@ -1,7 +1,5 @@
 #pragma once
-// Element types, extents, shapes and types: the only header besides check.h and half.h that every room may read.
-// An extent is a constant c or c times a named run-time size (the batch), so inner extents are static and every
-// element count has the form c or c*n. All products are checked: an overflow is an Error, never a wrap.
+// Element types, shapes and types: with extent.h, check.h and half.h the only headers that every room may read.
 #include <array>
 #include <cfloat>
 #include <concepts>
@@ -12,6 +10,7 @@
 #include <vector>
 
 #include "ir/check.h"
+#include "ir/extent.h"
 #include "ir/half.h"
 
 namespace tenon {
@@ -94,28 +93,6 @@ bool parse_support(std::string_view text, Support& support);
 bool contains(Support support, double x);                            // NaN: never
 std::string valid(Support support, std::string_view what);           // "0 <= t <= 1"
 
-// The product of two non-negative numbers; throws Error if it does not fit 63 bits.
-int64_t checked_product(int64_t a, int64_t b);
-
-// `count`, or `count` times the run-time size called `size`.
-struct Extent {
-  int64_t count = 1;
-  const char* size = nullptr;  // interned: compared by address
-
-  constexpr Extent() = default;
-  template <std::integral T>
-  constexpr Extent(T count) : count(static_cast<int64_t>(count)) {}  // NOLINT: a conversion
-  Extent(int64_t count, std::string_view size) : count(count), size(intern(size).data()) {}
-
-  bool operator==(const Extent&) const = default;
-  bool symbolic() const { return size != nullptr; }
-  int64_t at(int64_t n) const { return symbolic() ? checked_product(count, n) : count; }  // value for size n
-  std::string str() const;                                                                // "784", "n", "4n"
-};
-
-Extent operator*(Extent a, Extent b);  // Error if both are symbolic
-
-using Shape = std::vector<Extent>;
 using Axes = std::vector<int64_t>;
 
 // The most axes of a type. No model has as many; rules that look at pairs of axes stay fast.
@@ -138,13 +115,13 @@ struct Type {
   int64_t rank() const { return static_cast<int64_t>(shape.size()); }
   bool scalar() const { return shape.empty(); }
   Extent elements() const { return tenon::elements(shape); }
-  int64_t bytes(int64_t n) const { return checked_product(elements().at(n), byte_size(dtype)); }
+  int64_t bytes(const Sizes& sizes) const { return checked_product(elements().at(sizes), byte_size(dtype)); }
   std::string str() const;  // "f32[n,784]", "f32[]" for a scalar
 };
 
-// Why there is no value of the type where the run-time size is at most `maximum`: too many axes, a negative extent, the
-// run-time size twice, or more bytes than 63 bits count (each extent of 0 taken as 1, so that strides fit too). Empty
-// if there are values of it.
-std::string flaw(const Type& type, int64_t maximum);
+// Why there is no value of the type where no run-time size is more than `maxima` says: too many axes, a negative extent, a
+// product of too many sizes, or more bytes than 63 bits count (each extent of 0 taken as 1, so that strides fit too). Empty if
+// there are values of it.
+std::string flaw(const Type& type, const Sizes& maxima);
 
 }  // namespace tenon

@@ -43,9 +43,9 @@ int64_t number(const SafeTensors& file, const std::string& key, const std::strin
 }
 
 // The type of a state as a concrete tensor has it.
-std::string concrete(const Type& type, int64_t n) {
+std::string concrete(const Type& type, const Sizes& sizes) {
   Extents extents;
-  for (Extent extent : type.shape) extents.push_back(extent.at(n));
+  for (Extent extent : type.shape) extents.push_back(extent.at(sizes));
   return std::string(name(type.dtype)) + str(extents);
 }
 }  // namespace
@@ -81,7 +81,7 @@ Resumed load(Session& session, const std::filesystem::path& path) {
   std::vector<Tensor> values;
   for (const StateBinding& state : program.states) {
     const Tensor* value = file.find(state.name);
-    const std::string type = concrete(state.type, program.maximum);
+    const std::string type = concrete(state.type, program.sizes);
     if (!value)
       differ(fmt::format("{}: {} is missing in the file", state.name, type));
     else if (value->str() != type)

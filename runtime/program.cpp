@@ -42,15 +42,15 @@ std::string Program::receipt() const {
 std::string Program::summary() const {
   int64_t parameters = 0, parameter_bytes = 0, state_bytes = 0;
   for (const StateBinding& state : states) {
-    const int64_t bytes = state.type.bytes(maximum);
+    const int64_t bytes = state.type.bytes(sizes);
     if (state.trainable)
-      parameters += state.type.elements().at(maximum), parameter_bytes += bytes;
+      parameters += state.type.elements().at(sizes), parameter_bytes += bytes;
     else
       state_bytes += bytes;
   }
   std::string text =
       fmt::format("parameters {} ({} bytes), other state {} bytes", parameters, parameter_bytes, state_bytes);
-  if (!size.empty()) text += fmt::format(", {} <= {}", size, maximum);
+  for (const auto& [size, maximum] : sizes) text += fmt::format(", {} <= {}", size, maximum);
   if (!target.empty()) text += ", " + target;
   text += "\n";
   for (const ProgramEntry& e : entries)
@@ -62,7 +62,7 @@ std::string Program::summary() const {
 std::string Program::memory() const {
   std::string text;
   int64_t total = 0, arena = 0;
-  for (const StateBinding& state : states) total += state.type.bytes(maximum);
+  for (const StateBinding& state : states) total += state.type.bytes(sizes);
   text += fmt::format("states {} bytes\n", total);
   for (const ProgramEntry& e : entries) {
     arena = std::max(arena, e.arena_bytes);

@@ -20,7 +20,7 @@ struct Fault {
   int64_t value = 0;
 };
 
-// What emitted code sees of one run: base pointers, the run-time size, and who executes. One per thread of the team.
+// What emitted code sees of one run: base pointers, the run-time sizes, and who executes. One per thread of the team.
 // Its layout is known to compiler/native.
 struct Frame {
   std::byte* const* inputs;           // by ProgramEntry::inputs
@@ -29,7 +29,7 @@ struct Frame {
   const std::byte* const* constants;  // by ProgramEntry::constants
   std::byte* arena;                   // ProgramEntry::arena_bytes, aligned to 64
   std::byte* scratch;                 // this thread's ProgramEntry::scratch_bytes, aligned to 64
-  int64_t size;                       // n; 1 if the program has no run-time size
+  const int64_t* sizes;               // by Program::sizes
   int64_t thread;                     // 0 <= thread < threads
   int64_t threads;
   void (*barrier)(void* team);        // all threads meet; not called when threads is 1
@@ -94,8 +94,7 @@ struct ProgramEntry {
 };
 
 struct Program {
-  std::string size;      // name of the run-time size, empty if there is none
-  int64_t maximum = 1;
+  Sizes sizes;  // the run-time sizes and their maxima
   std::vector<StateBinding> states;
   std::vector<std::vector<std::byte>> constants;
   std::vector<ProgramEntry> entries;

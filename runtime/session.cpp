@@ -29,9 +29,9 @@ std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<i
   return result;
 }
 
-std::vector<int64_t> bytes_of(const auto& bindings, int64_t n) {
+std::vector<int64_t> bytes_of(const auto& bindings, const Sizes& sizes) {
   std::vector<int64_t> bytes;
-  for (const Binding& binding : bindings) bytes.push_back(binding.type.bytes(n));
+  for (const Binding& binding : bindings) bytes.push_back(binding.type.bytes(sizes));
   return bytes;
 }
 
@@ -53,7 +53,7 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
   const Program& p = *program;
   SessionMemory& memory = *memory_;
   memory.program = std::move(program);
-  check(p.maximum >= 1, "the maximum of the run-time size is at least 1");
+  for (const auto& [size, maximum] : p.sizes) check(maximum >= 1, "the maximum of a run-time size is at least 1");
   if (options.threads < 0)
     throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
   int64_t useful = 1, arena = 0, scratch = 0;
@@ -68,9 +68,9 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
   if (memory.threads > 1) memory.team.emplace(memory.threads);
 
   memory.arena = Arena(arena, options.guarded);
-  memory.states = allocate(memory.blocks, bytes_of(p.states, p.maximum), options.guarded);
+  memory.states = allocate(memory.blocks, bytes_of(p.states, p.sizes), options.guarded);
   for (const ProgramEntry& entry : p.entries)
-    memory.outputs.push_back(allocate(memory.blocks, bytes_of(entry.outputs, p.maximum), options.guarded));
+    memory.outputs.push_back(allocate(memory.blocks, bytes_of(entry.outputs, p.sizes), options.guarded));
   const std::vector<int64_t> scratches(static_cast<size_t>(memory.threads), scratch);
   memory.scratch = allocate(memory.blocks, scratches, options.guarded);
   for (const ProgramEntry& entry : p.entries) {
@@ -88,7 +88,7 @@ bool Session::initialised() const { return memory_->unset == 0; }
 void Session::init(int64_t seed) {
   const Program& p = program();
   for (size_t i = 0; i < p.states.size(); ++i)
-    std::memset(memory_->states[i], 0, static_cast<size_t>(p.states[i].type.bytes(p.maximum)));
+    std::memset(memory_->states[i], 0, static_cast<size_t>(p.states[i].type.bytes(p.sizes)));
   memory_->set.assign(p.states.size(), true);
   memory_->unset = 0;
   if (find(p.states, "seed") >= 0) write("seed", Tensor::scalar(seed));
@@ -124,14 +124,14 @@ size_t state_index(const Program& program, std::string_view name) {
   return static_cast<size_t>(i);
 }
 
-Extents extents_at(const Type& type, int64_t n) {
+Extents extents_at(const Type& type, const Sizes& sizes) {
   Extents extents;
-  for (Extent extent : type.shape) extents.push_back(extent.at(n));
+  for (Extent extent : type.shape) extents.push_back(extent.at(sizes));
   return extents;
 }
 
-void check_state(const StateBinding& state, int64_t n, const Tensor& value) {
-  if (value.dtype() != state.type.dtype || value.extents() != extents_at(state.type, n))
+void check_state(const StateBinding& state, const Sizes& sizes, const Tensor& value) {
+  if (value.dtype() != state.type.dtype || value.extents() != extents_at(state.type, sizes))
     fail(state.line, "session: state {} is {}, given {}", state.name, state.type.str(), value.str());
 }
 }  // namespace
@@ -139,12 +139,12 @@ void check_state(const StateBinding& state, int64_t n, const Tensor& value) {
 Tensor Session::read(std::string_view state) const {
   const size_t i = state_index(program(), state);
   const Type& type = program().states[i].type;
-  return Tensor::view(type.dtype, extents_at(type, program().maximum), memory_->states[i], nullptr).clone();
+  return Tensor::view(type.dtype, extents_at(type, program().sizes), memory_->states[i], nullptr).clone();
 }
 
 void Session::write(std::string_view state, const Tensor& value) {
   const size_t i = state_index(program(), state);
-  check_state(program().states[i], program().maximum, value);
+  check_state(program().states[i], program().sizes, value);
   if (!value.empty()) std::memcpy(memory_->states[i], value.data(), static_cast<size_t>(value.byte_count()));
   if (!memory_->set[i]) --memory_->unset;
   memory_->set[i] = true;
@@ -153,7 +153,7 @@ void Session::write(std::string_view state, const Tensor& value) {
 void Session::write_all(std::span<const Tensor> values) {
   const Program& p = program();
   check(values.size() == p.states.size(), "one value per state");
-  for (size_t i = 0; i < values.size(); ++i) check_state(p.states[i], p.maximum, values[i]);
+  for (size_t i = 0; i < values.size(); ++i) check_state(p.states[i], p.sizes, values[i]);
   for (size_t i = 0; i < values.size(); ++i) write(p.states[i].name, values[i]);
 }
 

@@ -1,6 +1,7 @@
 #include "runtime/step.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "runtime/memory.h"
@@ -9,8 +10,8 @@ namespace tenon {
 
 namespace {
 
-// What n must be for `given` to have the declared type; 0 if the type does not say.
-int64_t match(std::string_view entry, const Binding& declared, const Tensor& given) {
+// What the run-time sizes must be for `given` to have the declared type, as far as extents of one size say so; the others are 0.
+void match(std::string_view entry, const Binding& declared, const Tensor& given, Sizes& sizes) {
   const Type& type = declared.type;
   auto differ = [&](std::string_view what) {
     fail(declared.line, "{}: input {}: {}: declared {}, given {}", entry, declared.name, what, type.str(),
@@ -18,20 +19,41 @@ int64_t match(std::string_view entry, const Binding& declared, const Tensor& giv
   };
   if (given.dtype() != type.dtype) differ("element types differ");
   if (given.rank() != type.rank()) differ("ranks differ");
-  int64_t n = 0;
+  for (const auto& [size, value] : sizes) sizes.set(size, 0);
   for (size_t axis = 0; axis < type.shape.size(); ++axis) {
     const Extent& extent = type.shape[axis];
     const int64_t actual = given.extents()[axis];
     if (!extent.symbolic() && actual != extent.count) differ(fmt::format("extents differ at axis {}", axis));
-    if (!extent.symbolic() || extent.count == 0) continue;
+    if (!extent.symbolic()) continue;
     if (actual % extent.count != 0)
       differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
-    const int64_t size = actual / extent.count;
-    if (size == 0) differ(fmt::format("{} is 0", extent.size));
-    if (n != 0 && n != size) differ(fmt::format("{} is {} and {}", extent.size, n, size));
-    n = size;
+    const int64_t value = actual / extent.count;
+    if (value == 0) differ(fmt::format("{} is 0", extent.sizes->text));
+    if (extent.sizes->names.size() > 1) continue;
+    const std::string_view size = extent.sizes->names[0];
+    if (const int64_t other = sizes.at(size); other != 0 && other != value)
+      differ(fmt::format("{} is {} and {}", size, other, value));
+    sizes.set(size, value);
   }
-  return n;
+}
+
+// The only size that a value of the product leaves open, if it says what that is; else 0.
+int64_t root(int64_t value, const SizeProduct& product, const Sizes& known, std::string_view& size) {
+  int64_t power = 0;
+  for (std::string_view name : product.names)
+    if (const int64_t other = known.at(name); other != 0) {
+      if (value % other != 0) return 0;
+      value /= other;
+    } else {
+      if (power++ > 0 && name != size) return 0;
+      size = name;
+    }
+  if (power == 0) return 0;
+  auto result = static_cast<int64_t>(std::llround(std::pow(static_cast<double>(value), 1.0 / static_cast<double>(power))));
+  int64_t back = 1;
+  for (int64_t i = 0; i < power; ++i)
+    if (__builtin_mul_overflow(back, result, &back)) return 0;
+  return back == value ? result : 0;
 }
 
 template <typename Number>
@@ -105,9 +127,14 @@ const Tensor& Outputs::operator[](std::string_view name) const {
 Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
     : memory_(std::move(memory)),
       entry_(&entry),
-      slots_(entry.inputs.size()),
       inputs_(entry.inputs.size()),
+      sizes_(memory_->program->sizes),
+      size_values_(sizes_.size()),
+      size_from_(sizes_.size()),
       initial_(entry.name == "init") {
+  for (const auto& [size, maximum] : memory_->program->sizes) sizes_.set(size, 0);
+  bound_sizes_ = sizes_;
+  slots_.resize(entry.inputs.size(), Slot{Tensor(), sizes_});
   for (const Binding& input : entry.inputs)
     numbers_.push_back(input.type.scalar() ? Tensor(input.type.dtype, {}) : Tensor());
   const auto number = static_cast<size_t>(&entry - memory_->program->entries.data());
@@ -120,7 +147,7 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
          .constants = memory_->constants[number].data(),
          .arena = memory_->arena.data(),
          .scratch = memory_->scratch[static_cast<size_t>(thread)],
-         .size = 1,
+         .sizes = size_values_.data(),
          .thread = thread,
          .threads = threads,
          .barrier = &Team::barrier,
@@ -139,16 +166,15 @@ size_t Step::index(std::string_view input) const {
 Step& Step::bind(std::string_view name, const Tensor& tensor) {
   const size_t i = index(name);
   Slot& slot = slots_[i];
-  const int64_t size = match(entry_->name, entry_->inputs[i], tensor);
+  match(entry_->name, entry_->inputs[i], tensor, slot.sizes);
   for (size_t o = 0; o < entry_->outputs.size(); ++o) {
     const std::byte* from = frames_[0].outputs[o];
-    const std::byte* past = from + entry_->outputs[o].type.bytes(memory_->program->maximum);
+    const std::byte* past = from + entry_->outputs[o].type.bytes(memory_->program->sizes);
     if (tensor.data() < past && from < tensor.data() + tensor.byte_count())
       fail(entry_->inputs[i].line,
            "{}: input {}: lies in output {}, which the run overwrites; bind its clone()", entry_->name, name,
            entry_->outputs[o].name);
   }
-  slot.size = size;
   slot.tensor = tensor;
   slot.number = false;
   slot.bound = true;
@@ -166,7 +192,8 @@ void Step::bind_number(size_t i, Number number) {
   store_number(numbers_[i], number, declared, entry_->name);
   Slot& slot = slots_[i];
   if (slot.number) return;
-  slot = {.tensor = numbers_[i], .bound = true, .number = true};
+  slot.tensor = numbers_[i];
+  slot.bound = slot.number = true;
   inputs_[i] = numbers_[i].writable_data();
   settled_ = false;
 }
@@ -175,46 +202,82 @@ Step& Step::bind(std::string_view name, double number) { return bind_number(inde
 
 Step& Step::bind(std::string_view name, int64_t number) {
   const Program& program = *memory_->program;
-  if (program.size.empty() || name != program.size || find(entry_->inputs, name) >= 0)
+  if (!program.sizes.contains(name) || find(entry_->inputs, name) >= 0)
     return bind_number(index(name), number), *this;
-  if (number < 1 || number > program.maximum)
-    throw Error(fmt::format("{}: {} is {}, valid is 1 <= {} <= {}", entry_->name, name, number, name,
-                            program.maximum));
-  bound_size_ = number;
+  if (const int64_t maximum = program.sizes.at(name); number < 1 || number > maximum)
+    throw Error(fmt::format("{}: {} is {}, valid is 1 <= {} <= {}", entry_->name, name, number, name, maximum));
+  bound_sizes_.set(name, number);
   settled_ = false;
   return *this;
 }
 
 void Step::unbind() {
-  for (Slot& slot : slots_) slot = {};
-  bound_size_ = 0;
+  for (const auto& [size, value] : bound_sizes_) bound_sizes_.set(size, 0);
+  for (Slot& slot : slots_) slot.tensor = {}, slot.sizes = bound_sizes_, slot.bound = slot.number = false;
   settled_ = false;
 }
 
-// All inputs are there and agree on n.
+// All inputs are there and agree on the sizes.
 void Step::settle() {
-  const Program& program = *memory_->program;
-  int64_t n = bound_size_;
-  std::string_view by;
+  sizes_ = bound_sizes_;
+  std::ranges::fill(size_from_, -1);
+  const Sizes& maxima = memory_->program->sizes;
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Binding& declared = entry_->inputs[i];
     if (!slots_[i].bound)
       fail(declared.line, "{}: input {}: {} is missing", entry_->name, declared.name, declared.type.str());
-    const int64_t size = slots_[i].size;
-    if (size == 0) continue;
-    if (size > program.maximum)
-      fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}",
-           entry_->name, declared.name, program.size, size, program.size, program.maximum,
-           declared.type.str(), slots_[i].tensor.str());
-    if (n != 0 && n != size)
-      fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, program.size,
-           size, n, by.empty() ? "its own binding" : fmt::format("input {}", by));
-    n = size;
-    by = declared.name;
+    for (const auto& [size, value] : slots_[i].sizes) {
+      if (value == 0) continue;
+      if (value > maxima.at(size))
+        fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}",
+             entry_->name, declared.name, size, value, size, maxima.at(size), declared.type.str(),
+             slots_[i].tensor.str());
+      int& from = size_from_[static_cast<size_t>(maxima.index(size))];
+      if (const int64_t known = sizes_.at(size); known != 0 && known != value)
+        fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, size, value, known,
+             from < 0 ? "its own binding" : fmt::format("input {}", entry_->inputs[static_cast<size_t>(from)].name));
+      sizes_.set(size, value);
+      from = static_cast<int>(i);
+    }
   }
-  size_ = n == 0 ? program.maximum : n;
-  for (Frame& frame : frames_) frame.size = size_;
+  solve();
+  size_t next = 0;
+  for (const auto& [size, maximum] : maxima) {
+    if (sizes_.at(size) == 0) sizes_.set(size, maximum);
+    size_values_[next++] = sizes_.at(size);
+  }
   settled_ = true;
+}
+
+// Extents that are products of sizes: what they say of those not known yet, and that they agree with the others.
+void Step::solve() {
+  const Sizes& maxima = memory_->program->sizes;
+  bool open = false;
+  auto each_product = [&](auto visit) {
+    for (size_t i = 0; i < slots_.size(); ++i) {
+      const Binding& declared = entry_->inputs[i];
+      for (size_t axis = 0; axis < declared.type.shape.size(); ++axis)
+        if (const Extent extent = declared.type.shape[axis]; extent.symbolic() && extent.sizes->names.size() > 1)
+          visit(declared, slots_[i].tensor, extent, slots_[i].tensor.extents()[axis]);
+    }
+  };
+  do {
+    open = false;
+    each_product([&](const Binding&, const Tensor&, Extent extent, int64_t actual) {
+      std::string_view size;
+      const int64_t value = root(actual / extent.count, *extent.sizes, sizes_, size);
+      if (value < 1 || value > maxima.at(size)) return;
+      sizes_.set(size, value);
+      open = true;
+    });
+  } while (open);
+  each_product([&](const Binding& declared, const Tensor& given, Extent extent, int64_t actual) {
+    const bool known = std::ranges::all_of(extent.sizes->names, [&](auto size) { return sizes_.at(size) != 0; });
+    if (known && extent.at(sizes_) == actual) return;
+    fail(declared.line, "{}: input {}: {} is {}{}: declared {}, given {}", entry_->name, declared.name, extent.str(), actual,
+         known ? fmt::format(", but {}", sizes_.str()) : ", which does not say what each size is", declared.type.str(),
+         given.str());
+  });
 }
 
 void Step::raise(const IndexRange& range, int64_t element, int64_t value) const {
@@ -224,16 +287,16 @@ void Step::raise(const IndexRange& range, int64_t element, int64_t value) const 
                             : colon == std::string::npos ? "index"
                                                          : range.what.substr(colon + 2);
   Extents extents;
-  for (const Extent& extent : range.type.shape) extents.push_back(extent.at(size_));
+  for (const Extent& extent : range.type.shape) extents.push_back(extent.at(sizes_));
   fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index,
-       position(element, extents), value, index, range.extent.at(size_));
+       position(element, extents), value, index, range.extent.at(sizes_));
 }
 
 void Step::check_indices() const {
   for (const IndexRange& range : entry_->checks) {
     if (range.input < 0) continue;
     const Tensor& index = slots_[static_cast<size_t>(range.input)].tensor;
-    const int64_t bad = first_outside(index, range.extent.at(size_));
+    const int64_t bad = first_outside(index, range.extent.at(sizes_));
     if (bad >= 0) raise(range, bad, index.integer_at(bad));
   }
 }
@@ -279,7 +342,7 @@ void Step::run() {
 Tensor Step::view(size_t output) const {
   const Type& type = entry_->outputs[output].type;
   Extents extents;
-  for (Extent extent : type.shape) extents.push_back(extent.at(size_));
+  for (Extent extent : type.shape) extents.push_back(extent.at(sizes_));
   return Tensor::view(type.dtype, std::move(extents), frames_[0].outputs[output], memory_, false);
 }
 

@@ -44,9 +44,9 @@ struct SessionMemory;
 class Step {
  public:
   // Binds an input, again if it was bound before. The elements may change between runs and must outlive them.
-  // Error if the entry has no such input, its type differs, or the tensor lies in an output of this entry. The name of the run-time size may be bound to
-  // a number: needed only where no input has it. A number is exact in its input's type or rounded to it; an
-  // integer input takes no fraction.
+  // Error if the entry has no such input, its type differs, or the tensor lies in an output of this entry. The name of a
+  // run-time size may be bound to a number: needed only where no input says what it is (otherwise it is its maximum). A number
+  // is exact in its input's type or rounded to it; an integer input takes no fraction.
   Step& bind(std::string_view name, const Tensor& tensor);
   Step& bind(std::string_view name, double number);
   Step& bind(std::string_view name, int64_t number);
@@ -55,14 +55,14 @@ class Step {
     return bind(name, static_cast<std::conditional_t<std::is_floating_point_v<T>, double, int64_t>>(number));
   }
 
-  // Error if an input is missing, sizes disagree, the size is not in 1..maximum, an index is out of
+  // Error if an input is missing, sizes disagree, a size is not in 1..maximum, an index is out of
   // range, or an element of an input is outside of its support.
   void run();
 
   Tensor output(
       std::string_view name) const;  // a view of the last run's result, valid until the next; same address
   Outputs outputs() const;
-  int64_t size() const { return size_; }  // n of the last run
+  const Sizes& sizes() const { return sizes_; }  // of the last run
 
   Step(Step&&) noexcept = default;
   Step& operator=(Step&&) noexcept = default;
@@ -75,6 +75,7 @@ class Step {
   void bind_number(size_t input, Number number);
   void unbind();
   void settle();
+  void solve();
   void check_indices() const;
   void check_supports() const;
   [[noreturn]] void raise(const IndexRange& range, int64_t element, int64_t value) const;
@@ -82,7 +83,7 @@ class Step {
 
   struct Slot {
     Tensor tensor;
-    int64_t size = 0;  // what its extents say n is; 0: nothing
+    Sizes sizes = {};  // what its extents say the run-time sizes are; 0: nothing
     bool bound = false;
     bool number = false;
   };
@@ -92,8 +93,10 @@ class Step {
   std::vector<Tensor> numbers_;     // per input: where a bound number lives, if it is a scalar
   std::vector<std::byte*> inputs_;  // what the frames point at
   std::vector<Frame> frames_;       // one per thread
-  int64_t size_ = 0;
-  int64_t bound_size_ = 0;  // bound by name; 0: not
+  Sizes sizes_;
+  Sizes bound_sizes_;                 // by name; 0: not
+  std::vector<int64_t> size_values_;  // what the frames point at
+  std::vector<int> size_from_;        // the input that says what the size is
   bool settled_ = false;
   bool initial_ = false;  // the entry init, which runs before the states have values
 };

@@ -49,8 +49,9 @@ void reductions(std::vector<Sample>& samples) {
       sum_op, sum, 0, [](double a, double b) { return a + b; }, same));
   samples.push_back(middle(
       mean_op, mean, 0, [](double a, double b) { return a + b; }, [](double x) { return x / 3; }));
-  samples.push_back(middle(
-      prod_op, prod, 1, [](double a, double b) { return a * b; }, same, 3));
+  for (Extent count : {Extent(3), n})
+    samples.push_back(middle(
+        prod_op, prod, 1, [](double a, double b) { return a * b; }, same, count));
   samples.push_back(middle(
       reduce_max_op, reduce_max, -infinity, [](double a, double b) { return a < b ? b : a; }, same));
   samples.push_back(middle(
@@ -136,6 +137,11 @@ void views(std::vector<Sample>& samples) {
                          },
                          {0, 1, 2, 3, 4, 5}));
   samples.push_back(view(reshape_op, {1, 1}, [](const Value& x) { return reshape(x, {}); }, {0}));
+  samples.push_back(view(reshape_op, {n * 2, n},
+                         [](const Value& x) {
+                           return transpose(reshape(x, {2, n * n}));
+                         },
+                         {0, 9, 1, 10, 2, 11, 3, 12, 4, 13, 5, 14, 6, 15, 7, 16, 8, 17}));
   samples.push_back(view(
       reshape_op, {2, 6, 2},
       [](const Value& x) {
@@ -165,6 +171,9 @@ void views(std::vector<Sample>& samples) {
   samples.push_back(
       view(slice_op, {2, 8}, [](const Value& x) { return slice(x, -1, 0, -1, 3); }, {0, 3, 6, 8, 11, 14}));
   samples.push_back(view(slice_op, {3}, [](const Value& x) { return slice(x, 0, 2, 2); }, {}));
+  samples.push_back(view(slice_op, {n * 2, 2}, [](const Value& x) { return slice(x, 0, n, n * 2); }, {6, 7, 8, 9, 10, 11}));
+  samples.push_back(view(slice_op, {n * 4}, [](const Value& x) { return slice(x, 0, n, n * 4, 3); }, {3, 6, 9}));
+  samples.push_back(view(slice_op, {2, n * 4}, [](const Value& x) { return slice(x, 1, 1, 4, 2); }, {1, 3, 13, 15}));
   samples.push_back(view(
       pad_op, {2, 2},
       [](const Value& x) {
@@ -176,6 +185,11 @@ void views(std::vector<Sample>& samples) {
                            return pad(x, {0, 1}, {0, 0});
                          },
                          {-1, 0, -1, 1, -1, 2}));
+  samples.push_back(view(pad_op, {n},
+                         [](const Value& x) {
+                           return pad(x, {n}, {n * 2});
+                         },
+                         {-1, -1, -1, 0, 1, 2, -1, -1, -1, -1, -1, -1}));
   samples.push_back(
       view(reverse_op, {n, 2}, [](const Value& x) { return reverse(x, {0}); }, {4, 5, 2, 3, 0, 1}));
   samples.push_back(view(reverse_op, {2, 2},
@@ -197,6 +211,8 @@ void views(std::vector<Sample>& samples) {
     return y;
   };
   samples.push_back(view(concat_op, {2}, [](const Value& x) { return concat({x}); }, {0, 1}));
+  samples.push_back(view(concat_op, {n, 1}, [](const Value& x) { return concat({x, reverse(x, {0}), x}); },
+                         {0, 1, 2, 2, 1, 0, 0, 1, 2}));
 }
 
 // a [A,I,K] and b [A,K,J] in any order of axes, given by strides: y[a,i,j] = sum over k.

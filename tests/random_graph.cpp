@@ -7,7 +7,13 @@ constexpr int64_t long_extents[] = {255, 256, 4095, 4096, 4097};  // about the b
 
 void add_input(Pool& p, int64_t number) {
   Shape shape;
-  if (p.n && p.dice.below(4)) shape.push_back(p.dice.below(5) ? *p.n : *p.n * Extent(2 + p.dice.below(3)));
+  if (!p.sizes.empty() && p.dice.below(4)) shape.push_back(p.dice.below(5) ? p.size() : p.size() * Extent(2 + p.dice.below(3)));
+  if (p.sizes.size() > 1 && p.dice.coin()) {
+    if (!shape.empty() && p.dice.below(4) == 0)
+      shape[0] = shape[0] * p.size();
+    else
+      shape.push_back(p.size());
+  }
   if (p.dice.below(12) == 0) {
     if (shape.empty() || p.dice.coin()) shape = {long_extents[p.dice.below(std::size(long_extents))]};
     if (p.dice.below(3) == 0) shape.insert(shape.begin() + p.dice.below(2), 1);
@@ -113,9 +119,14 @@ void finish(Pool& p, std::vector<Update> states) {
 
 RandomGraph random_graph(uint64_t seed) {
   Pool p{.dice = {seed}};
-  const bool sized = p.dice.coin();
-  const int64_t maximum = 1 + p.dice.below(largest_maximum), n = 1 + p.dice.below(maximum);
-  if (sized) p.n = p.graph.size("n", maximum);
+  Sizes sizes;
+  constexpr std::string_view names[] = {"n", "t"};
+  const int64_t many = p.dice.coin() ? 1 + (p.dice.below(3) == 0) : 0;
+  for (int64_t i = 0; i < many; ++i) {
+    const int64_t maximum = 1 + p.dice.below(largest_maximum);
+    sizes.set(names[i], 1 + p.dice.below(maximum));
+    p.sizes.push_back(p.graph.size(names[i], maximum));
+  }
   if (p.dice.below(6) == 0) p.real = f64;
   p.empty = p.dice.below(30) == 0;
   int64_t inputs = 1 + p.dice.below(3), parameters = 1 + p.dice.below(3);
@@ -130,7 +141,7 @@ RandomGraph random_graph(uint64_t seed) {
   for (int64_t i = 0; i < steps; ++i) add_step(p);
   std::vector<Update> states = add_states(p);
   finish(p, std::move(states));
-  return {std::move(p.graph), n};
+  return {std::move(p.graph), sizes};
 }
 
 }  // namespace tenon::testing

@@ -27,7 +27,7 @@ struct Dice {
 
 struct RandomGraph {
   Graph graph;
-  int64_t n;  // a size to run it with, at most the maximum
+  Sizes sizes;  // to run it with, at most the maxima
 };
 
 // Entries "forward" (outputs y0, y1, ... and, of integers and truth values, z0, z1, ...) and "train" (output
@@ -42,7 +42,7 @@ inline constexpr int64_t largest_maximum = 40;
 struct Pool {
   Dice dice;
   Graph graph{};
-  std::optional<Extent> n = {};
+  std::vector<Extent> sizes = {};
   DType real = f32;
   bool empty = false;              // extents of 0 occur
   std::vector<Value> values = {};  // of the float type
@@ -51,6 +51,7 @@ struct Pool {
   std::vector<Value> whole = {};    // integers and truth values
 
   int64_t extent();
+  Extent size() { return sizes[static_cast<size_t>(dice.below(std::ssize(sizes)))]; }  // one of them
   Value any() { return one_of(values); }
   Value recent();  // mostly the last ones, so that graphs grow deep
   Value one_of(const std::vector<Value>& from) {

@@ -67,12 +67,13 @@ void reduce(Pool& p) {
   Axes axes;
   for (int64_t axis = 0; axis < x.rank(); ++axis)
     if (p.dice.coin()) axes.push_back(axis);
-  bool sized = axes.empty();  // a product over the run-time size has no gradient
-  for (int64_t axis : axes) sized |= x.shape()[static_cast<size_t>(axis)].symbolic();
+  Extent points;
+  for (int64_t axis : axes) points = points * x.shape()[static_cast<size_t>(axis)];
+  const bool many = axes.empty() || points.at(largest_maximum) > most_elements / 4;  // a product's gradient multiplies pairs
   switch (p.dice.below(5)) {
     case 0: return p.keep(sum(x, axes) * 0.1);
     case 1:
-      if (sized) return p.keep(sum(x * x, axes) * 0.1);
+      if (many) return p.keep(sum(x * x, axes) * 0.1);
       return p.keep(prod(1 + tanh(x) * 0.01, axes));
     case 2: return p.keep(mean(x, axes));
     case 3: return p.keep(reduce_max(x, axes));
@@ -94,25 +95,24 @@ void rearrange(Pool& p) {
     }
     case 1: return p.keep(reverse(x, {axis}));
     case 2: {
-      if (along.symbolic() || along.count < 2) return;
-      int64_t begin = p.dice.below(along.count - 1);
-      return p.keep(slice(x, axis, begin, along.count, 1 + p.dice.below(2)));
+      if (along.symbolic() && p.dice.coin()) return p.keep(slice(x, axis, 0, 1 + p.dice.below(along.count)));
+      if (along.count < 2) return;
+      const int64_t begin = p.dice.below(along.count - 1), step = 1 + p.dice.below(2);
+      const Extent from = along.symbolic() ? Extent(begin, along.sizes) : Extent(begin);
+      return p.keep(slice(x, axis, from, along, (along - from).count % step && along.symbolic() ? 1 : step));
     }
     case 3:
-      if (along.symbolic()) return;
       return p.keep(concat({x, tanh(x)}, axis));
     case 4: {
-      Axes low(x.shape().size(), 0), high(x.shape().size(), 0);
-      if (along.symbolic()) return;
-      low[at] = p.dice.below(3);
-      high[at] = p.dice.below(3);
+      Shape low(x.shape().size(), 0), high = low;
+      low[at] = Extent(p.dice.below(3), along.sizes);
+      high[at] = Extent(p.dice.below(3), along.sizes);
       return p.keep(pad(x, low, high, 0.5));
     }
-    case 5: {  // two neighbouring axes become one: c * n where one of them is the size
+    case 5: {  // two neighbouring axes become one
       if (x.rank() < 2) return;
       Shape shape = x.shape();
       const size_t first = std::min(at, shape.size() - 2);
-      if (shape[first].symbolic() && shape[first + 1].symbolic()) return;
       shape[first] = shape[first] * shape[first + 1];
       shape.erase(shape.begin() + static_cast<int64_t>(first) + 1);
       return p.keep(reshape(x, shape));
@@ -120,6 +120,14 @@ void rearrange(Pool& p) {
     case 6: {  // and one two
       if (x.rank() > 4) return;
       Shape shape = x.shape();
+      if (along.symbolic() && along.sizes->names.size() > 1) {
+        const Extent factor(1, along.sizes->names[0]);
+        Extent rest = along.count;
+        for (size_t i = 1; i < along.sizes->names.size(); ++i) rest = rest * Extent(1, along.sizes->names[i]);
+        shape[at] = rest;
+        shape.insert(shape.begin() + axis + p.dice.below(2), factor);
+        return p.keep(reshape(x, shape));
+      }
       for (int64_t factor : {2, 3, 5})
         if (along.count > 0 && along.count % factor == 0) {
           shape[at].count /= factor;
@@ -167,10 +175,8 @@ void contract_two(Pool& p) {
     b = candidate;
     break;
   }
-  const bool both_sized = a.rank() == 1 && a.shape()[0].symbolic() && b.shape()[0].symbolic();
-  if (both_sized && a.shape() != b.shape()) b = a;
   b = tanh(b) * 0.2;
-  auto sized = [&](size_t axis) { return a.shape()[axis].symbolic(); };
+  auto sized = [&](size_t axis) { return a.shape()[axis].symbolic() && p.dice.below(3); };
   if (a.rank() == 1 && a.shape() == b.shape()) return p.keep(contract(a, b, "i,i->"));
   if (a.rank() == 1) return p.keep(contract(a, b, "i,j->ij"));
   if (a.rank() == 2 && p.dice.coin()) return p.keep(contract(a, b, p.dice.coin() ? "ij,ij->j" : "ij,ij->i"));
@@ -186,7 +192,7 @@ void broadcast_factor(Pool& p) {
     if (factor = p.any(); factor.rank() == 1) break;
   if (factor.rank() != 1) factor = p.parameter({p.extent()});
   factor = p.dice.coin() ? exp(clip(factor, -2, 2)) : tanh(factor);
-  Extent outer = p.n && p.dice.coin() && !factor.shape()[0].symbolic() ? *p.n : Extent(p.extent());
+  Extent outer = !p.sizes.empty() && p.dice.coin() ? p.size() : Extent(p.extent());
   const bool inner = p.dice.coin();
   const Extent own = factor.shape()[0];
   Value wide = broadcast(factor, inner ? Shape{outer, own} : Shape{own, outer}, {inner ? 1 : 0});
@@ -197,7 +203,7 @@ void broadcast_factor(Pool& p) {
     case 2: {
       if (x.rank() != 2 || x.shape()[0] != wide.shape()[0])
         return p.keep(contract(wide, tanh(wide), "ij,ij->j"));
-      const bool square = x.shape()[1].symbolic() && wide.shape()[1].symbolic();
+      const bool square = x.shape()[1].symbolic() && wide.shape()[1].symbolic() && p.dice.coin();
       return p.keep(contract(rows_of_classes(x) && p.dice.coin() ? softmax(x) : tanh(x), wide,
                              square ? "ij,ij->i" : "ij,ik->jk"));
     }

@@ -13,7 +13,7 @@ constexpr int64_t largest_kernel = 1024;
 constexpr int64_t short_sum = 16;  // reductions below this length leave the vector lanes to an axis of the result
 
 // The number of row loops an item likes: all axes but the one that fills the vector lanes.
-int64_t natural_rows(const Item& item, int64_t maximum) {
+int64_t natural_rows(const Item& item, const Sizes& maxima) {
   int64_t rank = item.type.rank();
   if (rank == 0) return 0;
   if (item.reduction == Reduction::none) return rank - 1;
@@ -24,7 +24,7 @@ int64_t natural_rows(const Item& item, int64_t maximum) {
       unit_stride = unit_stride || (x->function == Scalar::variable && x->integer >= rank);
     });
   });
-  return unit_stride && (rank == 1 || elements(item.reduced).at(maximum) >= short_sum) ? rank : rank - 1;
+  return unit_stride && (rank == 1 || elements(item.reduced).at(maxima) >= short_sum) ? rank : rank - 1;
 }
 
 bool reads_members_at(const Items& items, const std::vector<size_t>& members, int64_t axes) {
@@ -44,7 +44,7 @@ bool reads_members_at(const Items& items, const std::vector<size_t>& members, in
 
 class Clusters {
  public:
-  Clusters(const Items& items, int64_t maximum) : items_(items), maximum_(maximum) {
+  Clusters(const Items& items, const Sizes& maxima) : items_(items), maxima_(maxima) {
     for (size_t i = 0; i < items.list.size(); ++i) {
       cluster_.push_back(i);
       members_.push_back({i});
@@ -101,7 +101,7 @@ class Clusters {
         std::vector<size_t> both;
         std::merge(members_[a].begin(), members_[a].end(), members_[b].begin(), members_[b].end(),
                    std::back_inserter(both));
-        if (common_rows(items_, both, maximum_) != rows[a] || !try_merge(a, b)) continue;
+        if (common_rows(items_, both, maxima_) != rows[a] || !try_merge(a, b)) continue;
         siblings = siblings_after(a, readers);
         siblings.erase(siblings.begin(), siblings.upper_bound(b));
       }
@@ -126,7 +126,7 @@ class Clusters {
       for (const Store& store : item.stores)
         if (store.storage == Storage::state) return {};
     }
-    std::optional<int64_t> rows = common_rows(items_, members_[cluster], maximum_);
+    std::optional<int64_t> rows = common_rows(items_, members_[cluster], maxima_);
     return rows > 0 ? rows : std::nullopt;
   }
 
@@ -167,7 +167,7 @@ class Clusters {
       if (item.contraction && root) return false;
       if (item.contraction) root = &item;
     }
-    if (!root) return common_rows(items_, members, maximum_).has_value();
+    if (!root) return common_rows(items_, members, maxima_).has_value();
     for (size_t i : members) {
       const Item& item = items_.list[i];
       if (&item != root && (!item.map() || item.type.shape != root->type.shape)) return false;
@@ -203,7 +203,7 @@ class Clusters {
   }
 
   const Items& items_;
-  int64_t maximum_;
+  const Sizes& maxima_;
   std::vector<size_t> cluster_;
   std::vector<std::vector<size_t>> members_;
   std::vector<int64_t> sizes_;  // of the items
@@ -211,14 +211,14 @@ class Clusters {
 
 }  // namespace
 
-std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, int64_t maximum) {
+std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, const Sizes& maxima) {
   int64_t least_natural = INT64_MAX, greatest_natural = 0, most = INT64_MAX;
   bool alike = true, maps = true;
   size_t scalars = 0;
   const Shape& shape = items.list[members[0]].type.shape;
   for (size_t i : members) {
     const Item& item = items.list[i];
-    int64_t natural = natural_rows(item, maximum), rank = item.type.rank();
+    int64_t natural = natural_rows(item, maxima), rank = item.type.rank();
     least_natural = std::min(least_natural, natural);
     greatest_natural = std::max(greatest_natural, natural);
     most = std::min(most, item.map() ? rank : natural);
@@ -239,6 +239,6 @@ std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>
   return {};
 }
 
-std::vector<size_t> cluster(const Items& items, int64_t maximum) { return Clusters(items, maximum).run(); }
+std::vector<size_t> cluster(const Items& items, const Sizes& maxima) { return Clusters(items, maxima).run(); }
 
 }  // namespace tenon

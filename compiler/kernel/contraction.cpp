@@ -37,7 +37,7 @@ Roles roles(const Item& item, const Body& body) {
   check(item.contraction && item.value->function == Scalar::mul, "a contraction is a sum of products");
   Roles r{.rows = {}, .m = {}, .n = {}, .a = item.value->arguments[0], .b = item.value->arguments[1]};
   std::set<int64_t> in_a = variables(r.a), in_b = variables(r.b);
-  const int64_t largest = maximum(body);
+  const Sizes& largest = body.sizes;
   auto size = [&](int64_t axis) { return item.type.shape[static_cast<size_t>(axis)].at(largest); };
   auto only = [](const std::set<int64_t>& here, const std::set<int64_t>& there, int64_t axis) {
     return here.contains(axis) && !there.contains(axis);

@@ -72,7 +72,7 @@ class Cutter {
   }
 
  private:
-  int64_t at(Extent extent) const { return extent.at(list_.maximum); }
+  int64_t at(Extent extent) const { return extent.at(list_.sizes); }
   static int64_t parts(int64_t whole, int64_t part) { return std::max<int64_t>(1, (whole + part - 1) / part); }
 
   // Bytes between neighbours of the operand along the axis, if it is read in place.

@@ -67,14 +67,13 @@ class Flattener {
 
 bool merges(const Scalar& x, const Axis& outer, const Axis& inner,
             const std::function<const Shape&(int64_t source)>& shape) {
-  if (outer.extent.symbolic() && inner.extent.symbolic()) return false;
+  if (!multiplies(outer.extent, inner.extent)) return false;
   const Scalar rest = substitute(x, [&](const Scalar& leaf) {
     if (leaf->function != Scalar::load || leaf->guarded) return Scalar();
     IndexForms forms;
     const auto step = forms.stride(shape(leaf->integer), leaf->indices(), inner.variable);
     const auto stride = forms.stride(shape(leaf->integer), leaf->indices(), outer.variable);
-    const bool both_sizes = step && step->symbolic() && inner.extent.symbolic();
-    if (!step || !stride || both_sizes || *step * inner.extent != *stride) return Scalar();
+    if (!step || !stride || !multiplies(*step, inner.extent) || *step * inner.extent != *stride) return Scalar();
     return Scalar::to(leaf->dtype, Scalar::integer(0));
   });
   bool apart = false;

@@ -81,7 +81,6 @@ std::optional<IndexSum> IndexForms::arithmetic(const Scalar& x) {
   switch (x->function) {
     case Scalar::constant: return IndexSum::number(x->integer);
     case Scalar::size:
-      size_ = x->size;
       return tenon::times(IndexSum::atom(atom(Scalar::extent(Extent(1, x->size)))), IndexSum::number(x->integer));
     case Scalar::add:
     case Scalar::sub: {
@@ -176,22 +175,36 @@ Linear IndexForms::linear_of(const IndexSum& x) {
   Linear result;
   std::vector<Product> atoms;
   for (const auto& [product, c] : x.terms) {
-    Product rest{};
-    bool sized = false;
-    for (size_t i = 0, to = 0; i < product.size(); ++i)
-      if (!sized && is(product[i], Scalar::size))
-        sized = true;
-      else
-        rest[to++] = product[i];
+    Product rest{}, sizes{};
+    for (size_t i = 0, to = 0, sized = 0; i < product.size() && product[i]; ++i)
+      (is(product[i], Scalar::size) ? sizes[sized++] : rest[to++]) = product[i];
     Factor* factor = &result.constant;
     if (rest != Product{}) {
       const auto at = std::ranges::find(atoms, rest) - atoms.begin();
       if (at == std::ssize(atoms)) atoms.push_back(rest), result.terms.push_back({scalar(rest), {}});
       factor = &result.terms[static_cast<size_t>(at)].factor;
     }
-    (sized ? factor->n : factor->c) = c;
+    if (sizes == Product{})
+      factor->number = c;
+    else
+      factor->sized.emplace_back(c, sizes_of(sizes));
   }
   return result;
+}
+
+const SizeProduct* IndexForms::sizes_of(const Product& sizes) {
+  auto it = std::ranges::find(size_products_, sizes, &std::pair<Product, const SizeProduct*>::first);
+  if (it != size_products_.end()) return it->second;
+  Extent product;
+  for (uint32_t a : sizes)
+    if (a) product = product * Extent(1, at(a)->size);
+  size_products_.emplace_back(sizes, product.sizes);
+  return product.sizes;
+}
+
+IndexSum IndexForms::sum_of(Extent extent) {
+  if (!extent.symbolic()) return IndexSum::number(extent.count);
+  return sum(Scalar::extent(extent));
 }
 
 const Linear& IndexForms::linear(const Scalar& index) {
@@ -224,8 +237,9 @@ std::optional<Extent> IndexForms::stride(const Shape& shape, std::span<const Sca
       if (uses(term.atom, variable)) return {};
       continue;
     }
-    if (term.factor.c != 0 && term.factor.n != 0) return {};
-    result = term.factor.n != 0 ? Extent(term.factor.n, size_) : Extent(term.factor.c);
+    const auto& [number, sized] = term.factor;
+    if (sized.size() + (number != 0) != 1) return {};
+    result = sized.empty() ? Extent(number) : sized[0];
   }
   return result;
 }
@@ -254,14 +268,14 @@ Scalar simplify_loads(const Scalar& x, const VariableExtents& extents) {
 }
 
 // From the innermost stride outwards, every axis begins where the ones before it end.
-bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, int64_t maximum) {
+bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, const Sizes& maxima) {
   IndexForms forms;
   std::map<int64_t, int64_t> count_by_stride;
   for (size_t v = 0; v < axes.size(); ++v) {
-    const int64_t count = axes[v].at(maximum);
+    const int64_t count = axes[v].at(maxima);
     const auto apart = forms.stride(shape, load->indices(), static_cast<int64_t>(v));
     if (count == 1) continue;
-    if (!apart || !count_by_stride.emplace(std::abs(apart->at(maximum)), count).second) return false;
+    if (!apart || !count_by_stride.emplace(std::abs(apart->at(maxima)), count).second) return false;
   }
   int64_t next = 1;
   for (const auto& [stride, count] : count_by_stride) {

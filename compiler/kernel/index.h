@@ -1,6 +1,6 @@
 #pragma once
 // Index arithmetic: what reshapes, slices and transposes leave behind, brought to sums of products. Their atoms are loop
-// variables, the run-time size, and what stays opaque: a loaded index, a quotient that does not cancel. Reshapes vanish here:
+// variables, run-time sizes, and what stays opaque: a loaded index, a quotient that does not cancel. Reshapes vanish here:
 // c * (e // c) + e % c is e, and (c*i + j) // c is i where 0 <= j < c. For texts by anybody: nothing here overflows, divides by
 // zero, or recurses as deep as an expression; what does not fit stays opaque.
 #include <optional>
@@ -15,11 +15,11 @@ namespace tenon {
 // The extent of each loop variable: variable v runs over [0, extents[v]). Sizes are at least 1.
 using VariableExtents = std::vector<Extent>;
 
-// c + n * size, where size is the run-time size.
+// number + the sum of the multiples of run-time sizes.
 struct Factor {
-  int64_t c = 0, n = 0;
-  bool operator==(const Factor&) const = default;
-  bool zero() const { return c == 0 && n == 0; }
+  int64_t number = 0;
+  std::vector<Extent> sized = {};  // of distinct products
+  bool is(int64_t x) const { return number == x && sized.empty(); }
 };
 
 // constant + the sum of factor * atom.
@@ -46,24 +46,24 @@ class IndexForms {
   const Linear& linear(const Scalar& index);
   // The address of an element of a row-major buffer of that shape, in elements.
   Linear flatten(const Shape& shape, std::span<const Scalar> index);
-  // How far apart in memory, in elements, the elements are for neighbouring values of the variable, if that is one number
-  // (times the run-time size).
+  // How far apart in memory, in elements, the elements are for neighbouring values of the variable, if that is an extent.
   std::optional<Extent> stride(const Shape& shape, std::span<const Scalar> index, int64_t variable);
   // Whether that address is a sum of multiples of variables, sizes and a constant.
   bool is_affine(const Shape& shape, std::span<const Scalar> index);
 
-  // Bounds of an index over all values of the variables and sizes up to the maximum; none if unknown or not within 32 bits.
-  std::optional<Range> range(const Scalar& index, int64_t maximum);
-  // Whether the index leaves [0, extent) for some values of the variables at the size 1, 2 or its maximum (which decides it
-  // for bounds that are linear in the size). False if it is no sum of multiples of bound variables, sizes and a constant.
-  // No extent is 0.
-  bool leaves(const Scalar& index, Extent extent, int64_t maximum);
+  // Bounds of an index over all values of the variables and sizes up to their maxima; none if unknown or not within 32 bits.
+  std::optional<Range> range(const Scalar& index, const Sizes& maxima);
+  // Whether the index leaves [0, extent) for some values of the variables where each size is 1, 2 or its maximum (which decides
+  // it for bounds that are linear in each size). False if it is no sum of multiples of bound variables, sizes and a constant,
+  // or depends on more than four sizes. No extent is 0.
+  bool leaves(const Scalar& index, Extent extent, const Sizes& maxima);
 
  private:
-  // a*n + b for every size n >= 1.
+  // number + sized, for all sizes from 1 on.
   struct Bound {
-    int64_t a = 0, b = 0;
-    bool never_negative() const { return a >= 0 && checked_sum(a, b).value_or(0) >= 0; }
+    int64_t number = 0;
+    IndexSum sized = {};  // of sizes alone
+    bool never_negative() const;  // false if that does not show
   };
   struct Bounds {
     Bound low, high;
@@ -89,29 +89,32 @@ class IndexForms {
   Scalar scalar(const IndexSum& x) const;
   Scalar scalar(const Product& x);
   Linear linear_of(const IndexSum& x);
+  IndexSum sum_of(Extent extent);
+  const SizeProduct* sizes_of(const Product& sizes);
+  bool leaves_at(const IndexSum& x, Extent extent, const Sizes& sizes);
   std::optional<Bounds> bounds(const IndexSum& x);
   std::optional<Bounds> bounds(const Scalar& atom);
   std::optional<Bounds> new_bounds(const Scalar& atom);
   std::optional<Bounds> quotient_bounds(const Scalar& dividend, int64_t divisor);
   bool within(const IndexSum& x, const IndexSum& divisor);
 
-  static std::optional<Bound> plus(Bound x, Bound y, int64_t factor);
-  static std::optional<Bound> times(Bound x, Bound y);
+  static std::optional<Bound> plus(const Bound& x, const Bound& y, int64_t factor);
+  static std::optional<Bound> times(const Bound& x, const Bound& y);
 
   std::unordered_map<int64_t, Extent> extents_;
-  const char* size_ = nullptr;
   std::vector<Scalar> atoms_;
   std::unordered_multimap<size_t, uint32_t> numbers_;  // of atoms, by what they are at first sight
   std::unordered_map<const ScalarNode*, Known> known_;
   std::unordered_map<const ScalarNode*, std::optional<Bounds>> bounds_;  // of atoms
   std::vector<std::pair<Product, Scalar>> products_;
+  std::vector<std::pair<Product, const SizeProduct*>> size_products_;
 };
 
 // x with the indices of all its loads simplified.
 Scalar simplify_loads(const Scalar& x, const VariableExtents& extents);
 
 // Whether the load from a buffer of that shape, over axes of such extents, is at each element of it once, where the run-time
-// size has that maximum.
-bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, int64_t maximum);
+// sizes have those maxima.
+bool meets_each_once(const Scalar& load, const Shape& shape, const Shape& axes, const Sizes& maxima);
 
 }  // namespace tenon

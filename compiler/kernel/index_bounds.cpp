@@ -14,21 +14,44 @@ int64_t floor_of(int64_t a, int64_t b) { return a / b - (a % b < 0); }
 
 }  // namespace
 
-std::optional<IndexForms::Bound> IndexForms::plus(Bound x, Bound y, int64_t factor) {
-  const auto a = checked_sum(x.a, checked_times(y.a, factor)), b = checked_sum(x.b, checked_times(y.b, factor));
-  return a && b ? std::optional(Bound{*a, *b}) : std::nullopt;
+std::optional<IndexForms::Bound> IndexForms::plus(const Bound& x, const Bound& y, int64_t factor) {
+  const auto number = checked_sum(x.number, checked_times(y.number, factor));
+  if (!number) return {};
+  if (y.sized.terms.empty()) return Bound{*number, x.sized};
+  auto sized = tenon::plus(x.sized, y.sized, factor);
+  return sized ? std::optional(Bound{*number, std::move(*sized)}) : std::nullopt;
 }
 
-// Of bounds of which one is a number.
-std::optional<IndexForms::Bound> IndexForms::times(Bound x, Bound y) {
-  if (x.a && y.a) return {};
-  return x.a ? plus({}, x, y.b) : plus({}, y, x.b);
+std::optional<IndexForms::Bound> IndexForms::times(const Bound& x, const Bound& y) {
+  const auto scaled = [](const Bound& bound, int64_t by) { return plus({}, Bound{0, bound.sized}, by); };
+  const auto number = checked_times(x.number, y.number);
+  const auto left = scaled(x, y.number), right = scaled(y, x.number);
+  const auto both = tenon::times(x.sized, y.sized);
+  if (!number || !left || !right || !both) return {};
+  const auto sum = plus(*left, *right, 1);
+  return sum ? plus(*sum, Bound{*number, *both}, 1) : std::nullopt;
+}
+
+// With each size as 1 and a rest from 0 on, no coefficient is negative.
+bool IndexForms::Bound::never_negative() const {
+  std::map<Product, std::optional<int64_t>> rests{{Product{}, number}};
+  for (const auto& [product, c] : sized.terms) {
+    const size_t atoms = static_cast<size_t>(std::ranges::find(product, 0u) - product.begin());
+    for (uint32_t chosen = 0; chosen < 1u << atoms; ++chosen) {
+      Product rest{};
+      for (size_t i = 0, to = 0; i < atoms; ++i)
+        if (chosen >> i & 1) rest[to++] = product[i];
+      auto& coefficient = rests.try_emplace(rest, 0).first->second;
+      coefficient = checked_sum(coefficient, c);
+    }
+  }
+  return std::ranges::all_of(rests, [](const auto& rest) { return rest.second.value_or(-1) >= 0; });
 }
 
 std::optional<IndexForms::Bounds> IndexForms::bounds(const IndexSum& x) {
   Bounds sum;
   for (const auto& [product, coefficient] : x.terms) {
-    Bounds term{{0, 1}, {0, 1}};
+    Bounds term{{1}, {1}};
     for (size_t i = 0; i < product.size() && product[i]; ++i) {
       const auto factor = bounds(at(product[i]));
       if (!factor) return {};
@@ -57,15 +80,19 @@ std::optional<IndexForms::Bounds> IndexForms::bounds(const Scalar& x) {
 }
 
 std::optional<IndexForms::Bounds> IndexForms::new_bounds(const Scalar& x) {
-  auto up_to = [](int64_t last) { return Bounds{{0, 0}, {0, last}}; };
+  auto up_to = [](int64_t last) { return Bounds{{}, {last}}; };
   switch (x->function) {
     case Scalar::variable: {
       auto it = extents_.find(x->integer);
       if (it == extents_.end()) return {};
       const Extent& e = it->second;
-      return e.symbolic() ? Bounds{{0, 0}, {e.count, -1}} : up_to(std::max<int64_t>(e.count - 1, 0));
+      if (!e.symbolic()) return up_to(std::max<int64_t>(e.count - 1, 0));
+      return Bounds{{}, {-1, sum_of(e)}};
     }
-    case Scalar::size: return Bounds{{x->integer, 0}, {x->integer, 0}};
+    case Scalar::size: {
+      const Bound size{0, sum(x)};
+      return Bounds{size, size};
+    }
     case Scalar::load: return x->dtype == u8 && !x->guarded ? std::optional(up_to(255)) : std::nullopt;
     case Scalar::cast: {
       const Scalar& from = x->arguments[0];
@@ -82,70 +109,113 @@ std::optional<IndexForms::Bounds> IndexForms::new_bounds(const Scalar& x) {
   }
 }
 
-// floor((a n + b) / d) lies between floor(a/d) n + floor(b/d) and ceil(a/d) n + floor(b/d).
+// For sizes s, floor((sum a s + b) / d) lies between the sums of floor(a/d) s and of ceil(a/d) s, plus floor(b/d).
 std::optional<IndexForms::Bounds> IndexForms::quotient_bounds(const Scalar& dividend, int64_t divisor) {
   const auto x = bounds(sum(dividend));
   if (!x) return {};
-  return Bounds{{floor_of(x->low.a, divisor), floor_of(x->low.b, divisor)},
-                {x->high.a / divisor + (x->high.a % divisor > 0), floor_of(x->high.b, divisor)}};
+  auto divided = [&](const Bound& of, bool up) {
+    Bound result{floor_of(of.number, divisor)};
+    for (const auto& [product, c] : of.sized.terms)
+      if (const int64_t quotient = floor_of(c, divisor) + (up && c % divisor != 0))
+        result.sized.terms.emplace_back(product, quotient);
+    return result;
+  };
+  return Bounds{divided(x->low, false), divided(x->high, true)};
 }
 
 // 0 <= x < divisor, provably.
 bool IndexForms::within(const IndexSum& x, const IndexSum& divisor) {
   const auto r = bounds(x), d = bounds(divisor);
   if (!r || !d || !r->low.never_negative()) return false;
-  const auto left = plus(d->low, r->high, -1);
-  return left && Bound{left->a, left->b - 1}.never_negative();
+  const auto left = plus(d->low, r->high, -1), least = left ? plus(*left, Bound{1}, -1) : std::nullopt;
+  return least && least->never_negative();
 }
 
-std::optional<Range> IndexForms::range(const Scalar& index, int64_t maximum) {
+std::optional<Range> IndexForms::range(const Scalar& index, const Sizes& maxima) {
   if (index->dtype != i64) return {};
   const auto found = bounds(sum(index));
   if (!found) return {};
-  Range result{std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min()};
-  for (int64_t n : {int64_t{1}, maximum})
-    for (const Bound& bound : {found->low, found->high}) {
-      const auto value = checked_sum(checked_times(bound.a, n), bound.b);
-      if (!value || *value <= -beyond_32_bits || *value >= beyond_32_bits) return {};
-      result = {std::min(result.least, *value), std::max(result.greatest, *value)};
+  // Each product of sizes by itself is between 1 and what it is at the maxima.
+  auto end = [&](const Bound& bound, bool high) -> std::optional<int64_t> {
+    std::optional<int64_t> value = bound.number;
+    for (const auto& [product, c] : bound.sized.terms) {
+      std::optional<int64_t> term = c;
+      for (uint32_t a : product)
+        if (a && (c > 0) == high) term = checked_times(term, maxima.at(at(a)->size));
+      value = checked_sum(value, term);
     }
-  return result;
+    return value && *value > -beyond_32_bits && *value < beyond_32_bits ? value : std::nullopt;
+  };
+  const auto least = end(found->low, false), greatest = end(found->high, true);
+  return least && greatest ? std::optional(Range{*least, *greatest}) : std::nullopt;
 }
 
-bool IndexForms::leaves(const Scalar& index, Extent extent, int64_t maximum) {
-  using Number = std::optional<int64_t>;
+bool IndexForms::leaves(const Scalar& index, Extent extent, const Sizes& maxima) {
   const IndexSum& x = sum(index);
-  auto at_size = [](Extent e, int64_t n) { return checked_times(e.count, e.symbolic() ? n : 1); };
-  for (int64_t n : {int64_t{1}, std::min<int64_t>(2, maximum), maximum}) {
-    std::map<int64_t, Number> coefficients;  // by variable; -1: of none
-    for (const auto& [product, c] : x.terms) {
-      Number value = c;
-      int64_t variable = -1;
-      for (uint32_t a : product) {
-        if (a == 0) break;
-        if (is(a, Scalar::size)) {
-          value = checked_times(value, n);
-          continue;
-        }
-        if (!is(a, Scalar::variable) || variable >= 0 || !extents_.contains(at(a)->integer)) return false;
-        variable = at(a)->integer;
-      }
-      Number& coefficient = coefficients.try_emplace(variable, 0).first->second;
-      coefficient = checked_sum(coefficient, value);
+  Sizes sizes;
+  auto depends = [&](Extent e) {
+    if (e.symbolic())
+      for (std::string_view size : e.sizes->names) sizes.set(size, 1);
+  };
+  depends(extent);
+  for (const auto& [product, c] : x.terms)
+    for (uint32_t a : product) {
+      if (is(a, Scalar::size)) sizes.set(at(a)->size, 1);
+      if (!is(a, Scalar::variable)) continue;
+      if (auto it = extents_.find(at(a)->integer); it != extents_.end()) depends(it->second);
     }
-    Number low = 0, high = 0;
-    for (const auto& [variable, coefficient] : coefficients) {
-      const Number last = variable < 0 ? Number(1) : checked_sum(at_size(extents_.at(variable), n), -1);
-      const Number most = checked_times(coefficient, last);
-      if (!most) return false;
-      if (variable < 0 || *most < 0) low = checked_sum(low, most);
-      if (variable < 0 || *most > 0) high = checked_sum(high, most);
+  constexpr size_t most_sizes = 4;
+  if (sizes.size() > most_sizes) return false;
+  // Every corner, as a number with one digit per size.
+  int64_t corners = 1;
+  for (size_t i = 0; i < sizes.size(); ++i) corners *= 3;
+  for (int64_t corner = 0; corner < corners; ++corner) {
+    int64_t digits = corner;
+    Sizes at_corner = sizes;
+    for (const auto& [name, one] : sizes) {
+      const int64_t most = maxima.at(name), digit = digits % 3;
+      at_corner.set(name, digit == 2 ? most : std::min(digit + 1, most));
+      digits /= 3;
     }
-    const Number end = at_size(extent, n);
-    if (!low || !high || !end) return false;
-    if (*low < 0 || *high >= *end) return true;
+    if (leaves_at(x, extent, at_corner)) return true;
   }
   return false;
+}
+
+bool IndexForms::leaves_at(const IndexSum& x, Extent extent, const Sizes& sizes) {
+  using Number = std::optional<int64_t>;
+  auto at_size = [&](Extent e) {
+    Number value = e.count;
+    if (e.symbolic())
+      for (std::string_view size : e.sizes->names) value = checked_times(value, sizes.at(size));
+    return value;
+  };
+  std::map<int64_t, Number> coefficients;  // by variable; -1: of none
+  for (const auto& [product, c] : x.terms) {
+    Number value = c;
+    int64_t variable = -1;
+    for (uint32_t a : product) {
+      if (a == 0) break;
+      if (is(a, Scalar::size)) {
+        value = checked_times(value, sizes.at(at(a)->size));
+        continue;
+      }
+      if (!is(a, Scalar::variable) || variable >= 0 || !extents_.contains(at(a)->integer)) return false;
+      variable = at(a)->integer;
+    }
+    Number& coefficient = coefficients.try_emplace(variable, 0).first->second;
+    coefficient = checked_sum(coefficient, value);
+  }
+  Number low = 0, high = 0;
+  for (const auto& [variable, coefficient] : coefficients) {
+    const Number last = variable < 0 ? Number(1) : checked_sum(at_size(extents_.at(variable)), -1);
+    const Number most = checked_times(coefficient, last);
+    if (!most) return false;
+    if (variable < 0 || *most < 0) low = checked_sum(low, most);
+    if (variable < 0 || *most > 0) high = checked_sum(high, most);
+  }
+  const Number end = at_size(extent);
+  return low && high && end && (*low < 0 || *high >= *end);
 }
 
 }  // namespace tenon

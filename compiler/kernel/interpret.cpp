@@ -34,10 +34,10 @@ struct Steps {
 
 class Interpreter {
  public:
-  Interpreter(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order)
-      : list_(list), memory_(memory), n_(n), adverse_(order == RunOrder::adverse) {
+  Interpreter(const KernelList& list, KernelMemory& memory, const Sizes& sizes, RunOrder order)
+      : list_(list), memory_(memory), sizes_(sizes), adverse_(order == RunOrder::adverse) {
     own_.resize(list.buffers.size());
-    memory.complete(list, n);
+    memory.complete(list, sizes);
   }
 
   IndexFault run() {
@@ -68,9 +68,9 @@ class Interpreter {
 
   std::span<std::byte> bytes(BufferId id) {
     const Buffer& b = list_.buffers.at(static_cast<size_t>(id));
-    if (in_memory(b.storage)) return memory_.bytes(list_, id, n_);
+    if (in_memory(b.storage)) return memory_.bytes(list_, id, sizes_);
     std::vector<std::byte>& own = own_[static_cast<size_t>(id)];
-    if (own.empty()) own.assign(static_cast<size_t>(b.type.bytes(n_)), unwritten);
+    if (own.empty()) own.assign(static_cast<size_t>(b.type.bytes(sizes_)), unwritten);
     return std::span(own);
   }
 
@@ -79,10 +79,10 @@ class Interpreter {
     check(index.size() == b.type.shape.size(), "an index per axis");
     int64_t result = 0;
     for (size_t axis = 0; axis < index.size(); ++axis) {
-      const int64_t extent = b.type.shape[axis].at(n_);
+      const int64_t extent = b.type.shape[axis].at(sizes_);
       if (index[axis] < 0 || index[axis] >= extent)
-        throw InternalError(fmt::format("{}: index {} of axis {} is outside of '{}', {} with n = {}",
-                                        kernel_->name, index[axis], axis, b.name, b.type.str(), n_));
+        throw InternalError(fmt::format("{}: index {} of axis {} is outside of '{}', {} with {}",
+                                        kernel_->name, index[axis], axis, b.name, b.type.str(), sizes_.str()));
       result = result * extent + index[axis];
     }
     return result;
@@ -107,7 +107,7 @@ class Interpreter {
       case Scalar::constant:
         return is_float(x.dtype) ? Number{x.dtype, x.number, 0} : Number{x.dtype, 0, x.integer};
       case Scalar::variable: return {i64, 0, variables_.at(x.integer)};
-      case Scalar::size: return {i64, 0, checked_product(x.integer, n_)};
+      case Scalar::size: return {i64, 0, checked_product(x.integer, sizes_.at(x.size))};
       case Scalar::select: return arguments[0].whole ? arguments[1] : arguments[2];
       case Scalar::cast: return convert(arguments[0], x.dtype);
       case Scalar::load: {
@@ -133,7 +133,7 @@ class Interpreter {
 
   void loop(std::span<const Axis> axes, bool backwards, const Body& body) {
     if (axes.empty()) return body();
-    const int64_t extent = axes[0].extent.at(n_);
+    const int64_t extent = axes[0].extent.at(sizes_);
     for (int64_t i = 0; i < extent; ++i) {
       variables_[axes[0].variable] = backwards ? extent - 1 - i : i;
       loop(axes.subspan(1), backwards, body);
@@ -189,7 +189,7 @@ class Interpreter {
   void scatter(const Statement& s) {
     const Buffer& target = list_.buffers.at(static_cast<size_t>(s.buffer));
     std::fill(bytes(s.buffer).begin(), bytes(s.buffer).end(), std::byte{0});
-    const int64_t extent = target.type.shape[0].at(n_);
+    const int64_t extent = target.type.shape[0].at(sizes_);
     loop(s.reduced, false, [&] {
       const int64_t at = value(s.index[0]).whole;
       if (at < 0 || at >= extent) return;
@@ -267,16 +267,16 @@ class Interpreter {
 
   IndexFault out_of_range(const IndexCheck& checked, int64_t number) {
     const Buffer& b = list_.buffers.at(static_cast<size_t>(checked.index));
-    for (int64_t i = 0; i < b.type.elements().at(n_); ++i) {
+    for (int64_t i = 0; i < b.type.elements().at(sizes_); ++i) {
       const int64_t x = load_number(bytes(checked.index).data(), b.type.dtype, i).whole;
-      if (x < 0 || x >= checked.extent.at(n_)) return {number, i, x};
+      if (x < 0 || x >= checked.extent.at(sizes_)) return {number, i, x};
     }
     return {};
   }
 
   const KernelList& list_;
   KernelMemory& memory_;
-  int64_t n_;
+  const Sizes& sizes_;
   bool adverse_;
   const Kernel* kernel_ = nullptr;
   std::vector<std::vector<std::byte>> own_;  // row and tile buffers
@@ -286,11 +286,11 @@ class Interpreter {
 
 }  // namespace
 
-IndexFault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order) {
-  return Interpreter(list, memory, n, order).run();
+IndexFault interpret(const KernelList& list, KernelMemory& memory, const Sizes& sizes, RunOrder order) {
+  return Interpreter(list, memory, sizes, order).run();
 }
 
-void KernelMemory::complete(const KernelList& list, int64_t n) {
+void KernelMemory::complete(const KernelList& list, const Sizes& sizes) {
   if (arena.empty()) arena.assign(static_cast<size_t>(list.arena_bytes), unwritten);
   if (constants.empty())
     for (const Literal& literal : list.constants) constants.push_back(*literal.bytes);
@@ -298,12 +298,12 @@ void KernelMemory::complete(const KernelList& list, int64_t n) {
   for (const Buffer& b : list.buffers)
     if (b.storage == Storage::output)
       if (auto& output = outputs.at(static_cast<size_t>(b.slot)); output.empty())
-        output.assign(static_cast<size_t>(b.type.bytes(n)), unwritten);
+        output.assign(static_cast<size_t>(b.type.bytes(sizes)), unwritten);
 }
 
-std::span<std::byte> KernelMemory::bytes(const KernelList& list, BufferId id, int64_t n) {
+std::span<std::byte> KernelMemory::bytes(const KernelList& list, BufferId id, const Sizes& sizes) {
   const Buffer& b = list.buffers.at(static_cast<size_t>(id));
-  const size_t size = static_cast<size_t>(b.type.bytes(n)), slot = static_cast<size_t>(b.slot);
+  const size_t size = static_cast<size_t>(b.type.bytes(sizes)), slot = static_cast<size_t>(b.slot);
   auto whole = [&](std::vector<std::byte>& of) {
     check(of.size() == size, "memory of a buffer has its bytes");
     return std::span(of);

@@ -14,9 +14,9 @@ struct KernelMemory {
   std::vector<std::vector<std::byte>> inputs, states, outputs, constants;
   std::vector<std::byte> arena;
 
-  void complete(const KernelList& list, int64_t n);  // makes what is empty
+  void complete(const KernelList& list, const Sizes& sizes);  // makes what is empty
   // The bytes of a buffer of the entry. InternalError if it has others than its type says.
-  std::span<std::byte> bytes(const KernelList& list, BufferId id, int64_t n);
+  std::span<std::byte> bytes(const KernelList& list, BufferId id, const Sizes& sizes);
 };
 
 // The first check, in the order of the kernels and then of the entry, that fails, at its least element.
@@ -33,9 +33,9 @@ enum class RunOrder : uint8_t {
             // the first begins
 };
 
-// Runs the entry with the run-time size n. If an index is out of range, says so as compiled code does, and no
+// Runs the entry with those run-time sizes. If an index is out of range, says so as compiled code does, and no
 // state has changed. InternalError if an element outside of a buffer, or a buffer outside of the arena, is
 // touched. What has not been written is NaN, or -1.
-IndexFault interpret(const KernelList& list, KernelMemory& memory, int64_t n, RunOrder order = RunOrder::forwards);
+IndexFault interpret(const KernelList& list, KernelMemory& memory, const Sizes& sizes, RunOrder order = RunOrder::forwards);
 
 }  // namespace tenon

@@ -18,9 +18,9 @@ class Isolation {
   Isolation(const KernelList& list, const Kernel& kernel) : from_(list) {
     const auto& [name, rows, body, contraction, check, tile, threads, barrier, lines] = kernel;  // barriers are the entry's
     KernelList& alone = result_.list;
-    alone.size = list.size;
-    alone.maximum = list.size ? list.maximum : 1;
-    write("size {} threads {}", alone.maximum, threads > 1);
+    alone.sizes = list.sizes;
+    for (const auto& [name, maximum] : list.sizes) write("size {}", maximum);
+    write("threads {}", threads > 1);
     Kernel made;
     made.name = "k1";
     made.threads = std::min<int64_t>(threads, 2);
@@ -52,7 +52,13 @@ class Isolation {
     fmt::format_to(std::back_inserter(result_.key), format, std::forward<Parts>(parts)...);
     result_.key += '\n';
   }
-  static std::string str(Extent e) { return fmt::format("{}{}", e.count, e.symbolic() ? "n" : ""); }
+  // Sizes are known by their places, not by their names.
+  std::string place(std::string_view size) const { return fmt::format("*s{}", from_.sizes.index(size)); }
+  std::string str(Extent e) const {
+    std::string text = std::to_string(e.count);
+    for (std::string_view size : e.symbolic() ? e.sizes->names : std::vector<std::string_view>()) text += place(size);
+    return text;
+  }
 
   Contraction contraction(const Contraction& c, const Tile& tile) {
     const auto& [m, n, k, a, b, accumulator, order] = c;
@@ -172,7 +178,7 @@ class Isolation {
     const auto& [function, dtype, arguments, integer, number, size, guarded] = *x;  // all of it
     std::string line =
         fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
-                    std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? " n" : "");
+                    std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? place(size) : "");
     for (const Scalar& argument : arguments) line += fmt::format(" {}", node(argument));
     auto [it, fresh] = nodes_.try_emplace(std::move(line), x);
     if (fresh) {

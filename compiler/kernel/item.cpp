@@ -54,6 +54,5 @@ Leaf leaf(const Body& body, NodeId id) {
   return literal(node) ? Leaf::constant : Leaf::input;
 }
 
-int64_t maximum(const Body& body) { return body.sizes.empty() ? 1 : body.sizes.begin()->second; }
 
 }  // namespace tenon

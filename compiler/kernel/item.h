@@ -58,16 +58,15 @@ bool reads_own_place(const Scalar& load, int64_t count = -1);
 enum class Leaf : uint8_t { none, input, state, constant };
 Leaf leaf(const Body& body, NodeId node);
 const Literal* literal(const Node& node);  // null if the node is no constant
-int64_t maximum(const Body& body);         // of the run-time size; 1 if there is none
 
 // Decides what is stored, and substitutes everything else into its readers.
 Items collect(const Body& body, const Entry& entry);
 
 // The kernel of each item: equal numbers share one. No two kernels need each other.
-std::vector<size_t> cluster(const Items& items, int64_t maximum);
+std::vector<size_t> cluster(const Items& items, const Sizes& sizes);
 // How many leading axes are the row loops of a kernel with these items (none of them a contraction), if there is a
 // number for which every value made in the kernel is read at its own row.
-std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, int64_t maximum);
+std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>& members, const Sizes& sizes);
 
 struct Schedule {
   std::vector<std::vector<size_t>> kernels;  // in execution order; items in statement order

@@ -45,7 +45,7 @@ bool share_bytes(const KernelList& list, BufferId a, BufferId b) {
   if (x.storage != y.storage || !in_memory(x.storage)) return false;
   if (x.storage == Storage::argument) return x.offset == y.offset;
   if (x.storage != Storage::arena) return x.slot == y.slot;
-  return x.offset < y.offset + y.type.bytes(list.maximum) && y.offset < x.offset + x.type.bytes(list.maximum);
+  return x.offset < y.offset + y.type.bytes(list.sizes) && y.offset < x.offset + x.type.bytes(list.sizes);
 }
 
 // Each takes its struct apart, so that a new field cannot be left out.
@@ -62,14 +62,14 @@ bool operator==(const Kernel& a, const Kernel& b) {
 
 bool operator==(const KernelList& a, const KernelList& b) {
   const auto& [entry, buffers, kernels, inputs, outputs, states, updated, constants, door, receipts, notes, arena_bytes,
-               lower_bound, size, maximum, numbers] = a;
+               lower_bound, sizes, numbers] = a;
   auto same = [](const std::vector<Named>& x, const std::vector<Named>& y) {
     return std::ranges::equal(x, y, [](const Named& p, const Named& q) { return p.name == q.name && p.type == q.type; });
   };
   return entry == b.entry && buffers == b.buffers && kernels == b.kernels && same(inputs, b.inputs) &&
          same(outputs, b.outputs) && same(states, b.states) && updated == b.updated && constants == b.constants &&
          door == b.door && receipts == b.receipts && notes == b.notes && arena_bytes == b.arena_bytes &&
-         lower_bound == b.lower_bound && size == b.size && maximum == b.maximum && numbers == b.numbers;
+         lower_bound == b.lower_bound && sizes == b.sizes && numbers == b.numbers;
 }
 
 }  // namespace tenon

@@ -174,10 +174,9 @@ struct KernelList {
   std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called
   std::vector<std::string> receipts;  // what became of each parameter's update
   std::vector<std::string> notes;   // where an update could not be made in place, and why
-  int64_t arena_bytes = 0;       // filled in by place, at the maximum size
+  int64_t arena_bytes = 0;       // filled in by place, at the maxima of the sizes
   int64_t lower_bound = 0;       // the largest live set
-  const char* size = nullptr;    // the run-time size and its maximum; null if there is none
-  int64_t maximum = 1;
+  Sizes sizes;                   // the program's run-time sizes and their maxima
   int64_t numbers = 0;  // of an isolated kernel: given besides, as the variables from first_given on
 };
 bool operator==(const KernelList& a, const KernelList& b);  // but for lines

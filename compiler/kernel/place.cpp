@@ -72,7 +72,7 @@ void place(KernelList& list) {
       if (buffer.first < 0) {
         buffer.first = static_cast<int>(k);
         block_of[i] = blocks.size();
-        blocks.push_back({i, aligned(buffer.type.bytes(list.maximum)), concurrent[k].first, concurrent[k].second});
+        blocks.push_back({i, aligned(buffer.type.bytes(list.sizes)), concurrent[k].first, concurrent[k].second});
       }
       buffer.last = static_cast<int>(k);
       Block& block = blocks[block_of[i]];

@@ -20,7 +20,7 @@ class Printer {
 
   std::string head() const {
     std::string text = "kernels 1\n";
-    if (list_.size) text += fmt::format("size {} <= {}\n", list_.size, list_.maximum);
+    for (const auto& [name, maximum] : list_.sizes) text += fmt::format("size {} <= {}\n", name, maximum);
     text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes,
                         list_.lower_bound);
     if (list_.numbers) text += fmt::format("numbers {}\n", list_.numbers);
@@ -61,7 +61,7 @@ class Printer {
  private:
   double points(const std::vector<Axis>& axes) const {
     double product = 1;
-    for (const Axis& axis : axes) product *= static_cast<double>(axis.extent.at(list_.maximum));
+    for (const Axis& axis : axes) product *= static_cast<double>(axis.extent.at(list_.sizes));
     return product;
   }
   // How a sum is cut, unless it is the usual way and a single block.

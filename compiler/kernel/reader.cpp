@@ -67,10 +67,9 @@ void HeadReader::size() {
   skip_blanks();
   const size_t start = at_;
   const std::string_view name = TextReader::word("the name of a run-time size");
-  if (list_.size) fail_at(start, "there is one run-time size at most");
+  if (list_.sizes.contains(name)) fail_at(start, fmt::format("the run-time size '{}' is there twice", name));
   expect("<=");
-  list_.size = intern(name).data();
-  list_.maximum = count("the maximum of a size", 1);
+  list_.sizes.set(name, count("the maximum of a size", 1));
   sizes_.insert(std::string(name));
 }
 
@@ -90,7 +89,7 @@ Type HeadReader::type() {
   place(start, "type", [&] {
     for (Extent extent : result.shape)
       if (extent.count < 0) throw Error(fmt::format("an extent of {} is negative", result.str()));
-    result.bytes(list_.maximum);
+    result.bytes(list_.sizes);
   });
   return result;
 }

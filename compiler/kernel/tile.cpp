@@ -53,7 +53,7 @@ class Tiler {
     }
   }
 
-  int64_t at(Extent extent) const { return extent.at(list_.maximum); }
+  int64_t at(Extent extent) const { return extent.at(list_.sizes); }
 
   int64_t points(const std::vector<Axis>& axes) const {
     int64_t product = 1;

@@ -131,7 +131,7 @@ class KernelVerifier {
         const Shape& shape = buffer(load->integer).type.shape;
         if (load->guarded || load->indices().size() != shape.size()) return;
         for (size_t i = 0; i < shape.size(); ++i)
-          if (forms.leaves(load->indices()[i], shape[i], list_.maximum))
+          if (forms.leaves(load->indices()[i], shape[i], list_.sizes))
             broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader,
                    buffer(load->integer).name, buffer(load->integer).type.str(), i);
       });

@@ -120,7 +120,7 @@ void verify_memory(const KernelList& list) {
       const Buffer& buffer = list.buffers[static_cast<size_t>(id)];
       if (buffer.storage != Storage::arena || buffer.offset < 0) continue;
       const Life now{id, span[k].first, span[k].second, buffer.offset,
-                     buffer.offset + buffer.type.bytes(list.maximum)};
+                     buffer.offset + buffer.type.bytes(list.sizes)};
       Life& life = lives.try_emplace(id, now).first->second;
       life.first = std::min(life.first, now.first), life.last = std::max(life.last, now.last);
     }

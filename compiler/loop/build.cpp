@@ -29,7 +29,7 @@ Value Builder::bit_pattern(ValueType type, uint64_t bits) {
   return leaf(Code::constant, type, static_cast<int64_t>(low_bits(bits, type.dtype)));
 }
 Value Builder::lane_numbers(DType dtype) { return leaf(Code::lane_numbers, {dtype, true}, 0); }
-Value Builder::size() { return leaf(Code::size, {i64}, 0); }
+Value Builder::size(int64_t which) { return leaf(Code::size, {i64}, which); }
 Value Builder::thread() { return function_.threads ? leaf(Code::thread, {i64}, 0) : integer(0); }
 Value Builder::threads() { return function_.threads ? leaf(Code::threads, {i64}, 0) : integer(1); }
 Value Builder::given(int64_t which) { return leaf(Code::number, {i64}, which); }
@@ -45,11 +45,16 @@ Value Builder::base(int64_t buffer) {
 }
 Value Builder::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
-  if (extent.count == 1) return size();
-  Value& made = extents_[extent.count];
+  Value& made = extents_[{extent.count, extent.sizes}];
   if (made) return made;
   Position prologue(*this, 0);
-  return made = mul(size(), integer(extent.count));
+  for (std::string_view name : extent.sizes->names) {
+    const auto which = std::ranges::find(function_.sizes, name);
+    check(which != function_.sizes.end(), "an extent is of sizes that the function has");
+    const Value next = size(which - function_.sizes.begin());
+    made = made ? mul(made, next) : next;
+  }
+  return extent.count == 1 ? made : made = mul(made, integer(extent.count));
 }
 
 std::optional<int64_t> Builder::known(Value x) const {
@@ -291,7 +296,7 @@ Function Builder::finish() {
   body.nodes = std::move(open_[0]);
   body.nodes.insert(body.nodes.end(), open_[1].begin(), open_[1].end());
   const Function draft = std::move(function_);
-  Function result{draft.name, draft.threads, draft.numbers, draft.buffers, draft.parameters, {}, {}, draft.functions};
+  Function result{draft.name, draft.threads, draft.numbers, draft.sizes, draft.buffers, draft.parameters, {}, {}, draft.functions};
   Numbering(draft).run(result);
   return result;
 }

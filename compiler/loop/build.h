@@ -38,7 +38,7 @@ class Builder {
   Value bit_pattern(ValueType type, uint64_t bits);
   Value zero(ValueType type) { return bit_pattern(type, 0); }
   Value lane_numbers(DType dtype);
-  Value size();
+  Value size(int64_t which);
   Value thread();
   Value threads();
   Value given(int64_t which);
@@ -145,7 +145,7 @@ class Builder {
   std::vector<std::vector<Id>> open_;  // the code so far: the prologue, the body, and so on inwards
   std::optional<size_t> position_;
   std::map<std::tuple<Code, DType, bool, int64_t>, Value> leaves_;  // made once
-  std::map<int64_t, Value> extents_;                                // by count: made once
+  std::map<std::pair<int64_t, const SizeProduct*>, Value> extents_;  // made once
 };
 
 }  // namespace tenon::loop

@@ -65,7 +65,7 @@ struct Frame {
 class Interpreter {
  public:
   Interpreter(const Function& function, const Call& call) : call_(call) {
-    check(call.size >= 0, "no run-time size is negative");
+    for (std::string_view size : function.sizes) check(call.sizes.at(size) >= 0, "no run-time size is negative");
     scratch_.assign(index(function.scratch_bytes()), unwritten);
     for (const Buffer& buffer : function.buffers) memory_.push_back(memory(function, buffer));
     entry_ = &frame(function);
@@ -77,7 +77,7 @@ class Interpreter {
   // ---- before the run ----
 
   Memory memory(const Function& function, const Buffer& buffer) {
-    Memory result{.count = buffer.count.at(call_.size), .size = byte_size(buffer.dtype), .alignment = 64};
+    Memory result{.count = buffer.count.at(call_.sizes), .size = byte_size(buffer.dtype), .alignment = 64};
     const int64_t needed = checked_product(result.count, result.size);
     std::span<std::byte> given;
     switch (buffer.place) {
@@ -123,7 +123,7 @@ class Interpreter {
       case Code::lane_numbers:
         for (size_t lane = 0; lane < all; ++lane) cell.bits[lane] = lane;
         break;
-      case Code::size: number(call_.size); break;
+      case Code::size: number(call_.sizes.at(frame.function.sizes[index(node.integer)])); break;
       case Code::thread: number(call_.thread); break;
       case Code::threads: number(call_.threads); break;
       case Code::number:

@@ -14,7 +14,8 @@ namespace tenon::loop {
 struct Call {
   std::vector<std::span<std::byte>> arguments = {};  // the bytes of the argument buffers, by slot
   std::vector<int64_t> numbers = {};
-  int64_t size = 1, thread = 0, threads = 1;
+  Sizes sizes = 1;
+  int64_t thread = 0, threads = 1;
   int64_t* fault = nullptr;  // check, element, value
 };
 

@@ -78,7 +78,7 @@ int64_t Function::scratch_bytes() const {
 
 bool operator==(const Function& a, const Function& b) {
   auto same = [](const auto& x, const auto& y) { return x == y || (x && y && *x == *y); };
-  return a.name == b.name && a.threads == b.threads && a.numbers == b.numbers && a.buffers == b.buffers &&
+  return a.name == b.name && a.threads == b.threads && a.numbers == b.numbers && a.sizes == b.sizes && a.buffers == b.buffers &&
          a.parameters == b.parameters && a.nodes == b.nodes && a.blocks == b.blocks &&
          std::equal(a.functions.begin(), a.functions.end(), b.functions.begin(), b.functions.end(), same);
 }

@@ -3,10 +3,10 @@
 // which is a scalar, a vector or the address of an element of a buffer, and stands before its uses (static single
 // assignment). It knows no operation's name, no graph and no LLVM: a back end prints it node by node.
 //
-//   function "train.0" threads
+//   function "train.0" threads sizes n
 //   buffer 0 f32[784n] argument 0
 //   buffer 1 f32[n] argument 1
-//     %5 = mul size, 784 : i64
+//     %5 = mul n, 784 : i64
 //     loop %7 = 0 to %5 by 16 carry %8 = 0:f32x16
 //       %9 = at @0, %7 : @f32
 //       %10 = load %9 align 4 : f32x16
@@ -45,7 +45,7 @@ enum class Code : uint8_t {
   // Leaves: no block lists them, each stands for the same everywhere, and the text writes them where they are used.
   constant,      // its bits `integer`, the same in every lane
   lane_numbers,  // <0, 1, ..., 15>
-  size,          // the run-time size; 1 if there is none
+  size,          // the run-time size `integer` of those that the function has
   thread,        // 0 <= thread < threads: the share of the work this call does
   threads,
   number,        // the given number `integer`
@@ -137,7 +137,7 @@ struct Buffer {
   };
   Place place = Place::argument;
   DType dtype = DType::f32;
-  Extent count = 0;  // of elements, at the run-time size
+  Extent count = 0;  // of elements
   int64_t slot = 0;
 
   bool operator==(const Buffer&) const = default;
@@ -151,6 +151,7 @@ struct Function {
   std::string name;
   bool threads = false;              // several threads share the work: thread and threads are given
   int64_t numbers = 0;               // how many it is given besides
+  std::vector<std::string_view> sizes = {};  // the names of the run-time sizes that it is given, distinct and interned
   std::vector<Buffer> buffers = {};
   std::vector<ValueType> parameters = {};  // of a function that is called
   std::vector<Node> nodes = {};

@@ -30,6 +30,7 @@ Lowering::Lowering(std::string name, const IsolatedKernel& isolated, const Targe
     : list(isolated.list), kernel(isolated.list.kernels[0]), target(target), b(std::move(name)) {
   b.function().threads = kernel.threads > 1;
   b.function().numbers = static_cast<int64_t>(isolated.numbers.size());
+  for (const auto& [size, maximum] : list.sizes) b.function().sizes.push_back(size);
   levels_.emplace_back();
   for (int64_t i = 0; i < b.function().numbers; ++i) bind(first_given + i, b.given(i));
 
@@ -62,7 +63,7 @@ Value Lowering::base(BufferId id) {
   const tenon::Buffer& buffer = list.buffers[static_cast<size_t>(id)];
   check(buffer.storage == Storage::row, "the accumulator of a contraction has no address");
   const DType dtype = stored(buffer.type.dtype);
-  const int64_t count = checked_product(buffer.type.elements().at(list.maximum), row_lanes ? lanes : 1);
+  const int64_t count = checked_product(buffer.type.elements().at(list.sizes), row_lanes ? lanes : 1);
   const bool little = checked_product(count, byte_size(dtype)) <= stack_limit;
   return result = little ? stack(dtype, count) : scratch(dtype, count);
 }

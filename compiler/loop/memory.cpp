@@ -14,18 +14,18 @@ Value Lowering::linear(const Linear& form, Terms which, ValueType type) {
   for (const Linear::Term& term : form.terms)
     if (varies(facts(term.atom)) == varying) terms.emplace_back(level(facts(term.atom)), &term);
   std::stable_sort(terms.begin(), terms.end(), [](auto& a, auto& b) { return a.first < b.first; });
-  auto times = [&](Value x, Factor factor) {
-    if (factor == Factor{1, 0}) return x;
-    Value c = b.integer(factor.c);
-    if (factor.n != 0) {
-      c = b.extent(Extent(factor.n, list.size ? list.size : "n"));
-      if (factor.c != 0) c = b.add(c, b.integer(factor.c));
+  auto times = [&](Value x, const Factor& factor) {
+    if (factor.is(1)) return x;
+    Value c = factor.number != 0 || factor.sized.empty() ? b.integer(factor.number) : Value();
+    for (Extent sized : factor.sized) {
+      const Value part = b.extent(sized);
+      c = c ? b.add(part, c) : part;
     }
     c = b.cast(c, type.dtype);
     return b.mul(x, x.type.vector ? b.splat(c) : c);
   };
   Value sum;
-  if (!varying && !form.constant.zero()) {
+  if (!varying && !form.constant.is(0)) {
     Builder::Position outermost(b, 1);
     sum = times(b.integer(1, type.dtype), form.constant);
   }
@@ -47,7 +47,7 @@ Value Lowering::element(BufferId id, const Linear& form) {
 
 // The offsets, in elements, of the lanes from their common part.
 Value Lowering::lane_offsets(const Linear& form, const tenon::Type& type) {
-  const bool narrow = type.elements().at(list.maximum) < int64_t{1} << 26;
+  const bool narrow = type.elements().at(list.sizes) < int64_t{1} << 26;
   return linear(form, Terms::of_lanes, {narrow ? i32 : i64, true});
 }
 
@@ -98,9 +98,9 @@ Value Lowering::load_lanes(const Scalar& x) {
   auto contiguous = [&](Value at) { return mask ? b.load_masked(at, mask, rest) : b.load(at, true); };
   if (all_exist) return contiguous(address);
   const bool affine = !of_rows && varying.size() == 1 && varying[0]->atom->function == Scalar::variable &&
-                      varying[0]->atom->integer == variable && varying[0]->factor.n == 0;
-  if (affine && varying[0]->factor.c == 1) return contiguous(b.at(address, scalar(Scalar::index(variable))));
-  if (affine && varying[0]->factor.c == -1 && !mask) {
+                      varying[0]->atom->integer == variable && varying[0]->factor.sized.empty();
+  if (affine && varying[0]->factor.is(1)) return contiguous(b.at(address, scalar(Scalar::index(variable))));
+  if (affine && varying[0]->factor.is(-1) && !mask) {
     Value last = b.sub(b.integer(1 - int64_t{lanes}), scalar(Scalar::index(variable)));
     std::vector<int> reverse;
     for (int lane = lanes; lane-- > 0;) reverse.push_back(lane);
@@ -135,7 +135,7 @@ void Lowering::store_vector(BufferId id, std::span<const Scalar> index, Value va
     if (varies(facts(term.atom))) only = &term, ++varying;
   if (buffer.storage == Storage::row && row_lanes) {
     b.store(value, address);
-  } else if (varying == 1 && only->atom == Scalar::index(variable) && only->factor == Factor{1, 0}) {
+  } else if (varying == 1 && only->atom == Scalar::index(variable) && only->factor.is(1)) {
     b.store(value, b.at(address, scalar(Scalar::index(variable))), 0, mask());
   } else if (varying == 0) {
     const bool one = kernel.contraction && kernel.contraction->n[0].extent == Extent(1);

@@ -85,13 +85,13 @@ Scalar k_position(const Contraction& c) {
     position = position * Scalar::extent(c.k[d].extent) + Scalar::index(c.k[d].variable);
   return position;
 }
-int64_t inner_k(const Contraction& c, int64_t maximum) {
+int64_t inner_k(const Contraction& c, const Sizes& maxima) {
   int64_t product = 1;
-  for (size_t d = 1; d < c.k.size(); ++d) product = checked_product(product, c.k[d].extent.at(maximum));
+  for (size_t d = 1; d < c.k.size(); ++d) product = checked_product(product, c.k[d].extent.at(maxima));
   return product;
 }
-int64_t all_k(const Contraction& c, int64_t maximum) {
-  return checked_product(c.k[0].extent.at(maximum), inner_k(c, maximum));
+int64_t all_k(const Contraction& c, const Sizes& maxima) {
+  return checked_product(c.k[0].extent.at(maxima), inner_k(c, maxima));
 }
 
 Values loop_k(Lowering& low, Value begin, Value end, Values carried, const LastAxis& last) {
@@ -122,14 +122,14 @@ Access place_a(Lowering& low, int64_t rows) {
   }
   // Rows of the panel an odd number of cache lines apart, so that those of a tile do not fall into one set of the cache; with
   // 16 elements to spare for the last vector.
-  int64_t vectors = (all_k(c, low.list.maximum) + 2 * lanes - 1) / lanes;
+  int64_t vectors = (all_k(c, low.list.sizes) + 2 * lanes - 1) / lanes;
   return {.layout = Layout::by_row, .across = (vectors | 1) * lanes, .along = 1};
 }
 int64_t a_tile_elements(const Lowering& low, const Access& a, int64_t rows) {
   switch (a.layout) {
     case Layout::in_place: return 0;
     case Layout::by_k:
-      return (all_k(*low.kernel.contraction, low.list.maximum) * rows + 2 * lanes - 1) / lanes * lanes;
+      return (all_k(*low.kernel.contraction, low.list.sizes) * rows + 2 * lanes - 1) / lanes * lanes;
     case Layout::by_row: break;
   }
   return a.across.count * rows;

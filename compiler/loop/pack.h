@@ -16,9 +16,9 @@ struct Access {
 
 // The position of a point of the k axes in a panel: their row-major number.
 Scalar k_position(const Contraction& contraction);
-// The number of points of the k axes but the outermost, and of all, at the maximum size.
-int64_t inner_k(const Contraction& contraction, int64_t maximum);
-int64_t all_k(const Contraction& contraction, int64_t maximum);
+// The number of points of the k axes but the outermost, and of all, at the maxima of the sizes.
+int64_t inner_k(const Contraction& contraction, const Sizes& maxima);
+int64_t all_k(const Contraction& contraction, const Sizes& maxima);
 
 // Runs over the k axes, the outermost from begin to end; the last one is given to `last` as its bounds.
 using LastAxis = std::function<Values(Value begin, Value end, Values carried)>;

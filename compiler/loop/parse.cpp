@@ -1,6 +1,6 @@
 // Text -> loops: syntax, names and numbers here; then verify() says whether they mean something.
 //   text      the functions that are called, then the one that calls them
-//   function  function "name" [threads] [numbers 2] ; [parameters f32x16, i32 ;] (buffer ;)* block
+//   function  function "name" [threads] [numbers 2] [sizes n, t] ; [parameters f32x16, i32 ;] (buffer ;)* block
 //   buffer    buffer 0 f32[784n] and: argument 0, scratch 64 (number or offset), stack, fault
 //   block     (line ;)* [yield x, y ;]
 //   line      %7 = code x, y : type, where the code is followed by a name in: reference exp, reduce add, call "name"; and
@@ -9,7 +9,7 @@
 //             store x, @1 align 4 · scatter x, @1, offsets · prefetch @1
 //             loop %4 = 0 to x by 16 [carry %5 = y, %6 = z] ; block end [gives %8, %9]
 //             if x ; block [else ; block] end [gives %8, %9]
-//   value     %7 · 784 (an i64) · true · 0.5:f32x16 · lanes:i32 · size · thread · threads · number0 ·
+//   value     %7 · 784 (an i64) · true · 0.5:f32x16 · lanes:i32 · size.n · thread · threads · number0 ·
 //             parameter0 · @2
 //   type      f32 · f32x16, of 16 lanes · @f32, the address of one
 // Where it says ; a line ends; # begins a comment. A % is followed by the number of the node; see loop.h.
@@ -60,6 +60,11 @@ class FunctionReader : ValueReader {
     f_.name = string();
     f_.threads = accept_word("threads");
     if (accept_word("numbers")) f_.numbers = number<int64_t>("how many numbers there are");
+    sizes_.clear();
+    if (accept_word("sizes")) do
+        f_.sizes.push_back(intern(word("the name of a run-time size")));
+      while (accept(','));
+    sizes_.insert(f_.sizes.begin(), f_.sizes.end());
     end_statement();
     next_statement();
     if (accept_word("parameters")) {
@@ -84,10 +89,7 @@ class FunctionReader : ValueReader {
       fail_at(at, fmt::format("this is buffer {}", f_.buffers.size()));
     Buffer made{.dtype = dtype()};
     expect("[");
-    skip_blanks();
-    const int64_t count = is_letter(peek()) ? 1 : number<int64_t>("an extent");
-    const std::string_view size = identifier();
-    made.count = size.empty() ? Extent(count) : Extent(count, size);
+    made.count = extent();
     expect("]");
     made.place = where();
     if (made.place == Buffer::Place::argument) made.slot = number<int64_t>("the number of an argument");

@@ -132,7 +132,7 @@ class Planner {
   bool merge_last(std::vector<Axis>& axes, std::vector<StatementGroup>& groups, bool always) {
     if (axes.size() < 2) return false;
     Axis inner = axes.back(), outer = axes[axes.size() - 2];
-    if (inner.extent.symbolic() && outer.extent.symbolic()) return false;
+    if (!multiplies(outer.extent, inner.extent)) return false;
     Axis merged{fresh_++, outer.extent * inner.extent};
     forms_.bound(merged.variable, merged.extent);
     Scalar position = Scalar::index(merged.variable), extent = Scalar::extent(inner.extent);
@@ -172,7 +172,7 @@ class Planner {
 
   // Rows of a few elements each, as the classes of a softmax: 16 rows at a time.
   bool short_rows() const {
-    if (plan_.rows.empty() || plan_.rows.back().extent.at(list_.maximum) < 16) return false;
+    if (plan_.rows.empty() || plan_.rows.back().extent.at(list_.sizes) < 16) return false;
     int64_t longest = 0;
     for (const StatementGroup& group : plan_.groups) {
       if (is_scatter(group)) return false;

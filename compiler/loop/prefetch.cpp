@@ -11,7 +11,7 @@ std::vector<Scalar> epilogue_loads(Lowering& low) {
     visit(s.value, [&](const Scalar& x) {
       if (x->function != Scalar::load || x->guarded || x->integer == c.accumulator) return;
       const tenon::Type& type = low.list.buffers[static_cast<size_t>(x->integer)].type;
-      if (type.bytes(low.list.maximum) <= low.target.l1_bytes / 2) return;  // it may still lie there
+      if (type.bytes(low.list.sizes) <= low.target.l1_bytes / 2) return;  // it may still lie there
       auto across = low.stride(x->integer, x->indices(), c.m[0].variable);
       if (!across || *across == Extent(0) || low.stride(x->integer, x->indices(), c.n[0].variable) != Extent(1)) return;
       if (std::find(loads.begin(), loads.end(), x) == loads.end()) loads.push_back(x);

@@ -22,7 +22,7 @@ std::string element(int64_t bits, DType dtype) {
   });
 }
 
-std::string leaf(const Node& node) {
+std::string leaf(const Function& f, const Node& node) {
   switch (node.code) {
     case Code::constant: {
       const std::string text = element(node.integer, node.type.dtype);
@@ -31,6 +31,10 @@ std::string leaf(const Node& node) {
     }
     case Code::lane_numbers: return fmt::format("lanes:{}", tenon::name(node.type.dtype));
     case Code::base: return fmt::format("@{}", node.integer);
+    case Code::size: {
+      const auto which = static_cast<size_t>(node.integer);
+      return which < f.sizes.size() ? fmt::format("size.{}", f.sizes[which]) : fmt::format("size.?{}", node.integer);
+    }
     case Code::number:
     case Code::parameter: return fmt::format("{}{}", name(node.code), node.integer);
     default: return std::string(name(node.code));
@@ -47,6 +51,7 @@ class Printer {
     text_ += "function " + quoted(f_.name);
     if (f_.threads) text_ += " threads";
     if (f_.numbers) text_ += fmt::format(" numbers {}", f_.numbers);
+    if (!f_.sizes.empty()) text_ += fmt::format(" sizes {}", fmt::join(f_.sizes, ", "));
     text_ += '\n';
     for (size_t i = 0; i < f_.parameters.size(); ++i)
       text_ += (i ? ", " : "parameters ") + f_.parameters[i].str();
@@ -73,7 +78,7 @@ class Printer {
   std::string value(Id id) const {
     const Node* made = node(id);
     if (!made) return fmt::format("?{}", id);
-    return is_leaf(made->code) ? leaf(*made) : fmt::format("%{}", id);
+    return is_leaf(made->code) ? leaf(f_, *made) : fmt::format("%{}", id);
   }
   std::string values(const std::vector<Id>& ids, size_t from = 0, size_t to = SIZE_MAX) const {
     std::string text;

@@ -1,5 +1,7 @@
 #include "compiler/loop/reader.h"
 
+#include <algorithm>
+
 namespace tenon::loop {
 
 ValueType ValueReader::type() {
@@ -40,8 +42,13 @@ Id ValueReader::value() {
     return leaf(Code::base, {f_.buffers[which].dtype, false, true}, which);
   }
   const std::string_view word = identifier();
-  for (Code code : {Code::size, Code::thread, Code::threads})
+  for (Code code : {Code::thread, Code::threads})
     if (name(code) == word) return leaf(code, {i64});
+  if (constexpr std::string_view prefix = "size."; word.starts_with(prefix)) {
+    const auto which = std::ranges::find(f_.sizes, word.substr(prefix.size()));
+    if (which == f_.sizes.end()) fail_at(start, fmt::format("there is no run-time size '{}'", word.substr(prefix.size())));
+    return leaf(Code::size, {i64}, which - f_.sizes.begin());
+  }
   if (word == "lanes") {
     expect(":");
     return leaf(Code::lane_numbers, {dtype(), true});

@@ -49,7 +49,7 @@ struct Fold {
   }
   // Combines the 16 chains of a block of a reduction over `points` points.
   Value combine(const std::function<Value()>& pairs, const std::function<Values()>& chains, Extent points) const {
-    int64_t least = points.count, most = points.at(low.list.maximum);
+    int64_t least = points.count, most = points.at(low.list.sizes);
     if (!ordered() || least > lanes) return pairs();
     if (most <= lanes) return in_order(chains(), most);
     // Only the run decides. Dead chains hold the identity, so that as many as there may be are added in order.
@@ -112,7 +112,7 @@ class BlockTree {
 Value over_blocks(const Fold& fold, Extent points, const std::function<Value(Value, Value)>& block) {
   Lowering& low = fold.low;
   Builder& b = low.b;
-  const int64_t most = points.at(low.list.maximum), block_points = fold.statement.order.block;
+  const int64_t most = points.at(low.list.sizes), block_points = fold.statement.order.block;
   Value total = b.extent(points);
   if (!fold.ordered() || most <= block_points) return block(b.integer(0), total);
   BlockTree tree(fold, most);
@@ -158,7 +158,7 @@ std::pair<Value, Value> four_at_a_time(const Fold& fold, const Statement& s, Val
   Value identity = fold.identity({fold.type.dtype, true});
   int64_t nodes = 0;
   visit(s.value, [&](const Scalar&) { ++nodes; });
-  if (nodes > longest || axis.extent.at(low.list.maximum) < 2 * stride) return {identity, begin};
+  if (nodes > longest || axis.extent.at(low.list.sizes) < 2 * stride) return {identity, begin};
   Value whole = b.add(begin, b.bit_and(b.sub(end, begin), b.integer(-stride)));
   auto chains = low.loop(begin, whole, stride, Values(4, identity), [&](Value i, Values now) {
     for (size_t u = 0; u < 4; ++u) {
@@ -195,7 +195,7 @@ Value argmax_lanes(Lowering& low, const Statement& s, const Fold& fold) {
   Builder& b = low.b;
   const Axis& axis = s.reduced[0];
   const Best best{b};
-  const DType position = axis.extent.at(low.list.maximum) <= std::numeric_limits<int32_t>::max() ? i32 : i64;
+  const DType position = axis.extent.at(low.list.sizes) <= std::numeric_limits<int32_t>::max() ? i32 : i64;
   // A lane without a point keeps its number, which is after that of every point.
   Values now = {fold.identity({s.value->dtype, true}), b.lane_numbers(position)};
   now = along_lanes(low, axis, b.integer(0), b.extent(axis.extent), now, [&](const Values& x) {
@@ -250,7 +250,7 @@ Value reduce_serial(Lowering& low, const Statement& s, bool wide) {
   const Fold fold{.low = low, .statement = s, .type = type};
   if (s.reduction == Reduction::argmax) return argmax_serial(low, s, fold);
   auto element = [&] { return wide ? low.vector(s.value) : low.scalar(s.value); };
-  if (!fold.ordered() || axis.extent.at(low.list.maximum) <= lanes)
+  if (!fold.ordered() || axis.extent.at(low.list.sizes) <= lanes)
     return low.loop(b.integer(0), b.extent(axis.extent), 1, {fold.identity(type)}, [&](Value k, const Values& now) {
       low.bind(axis.variable, k);
       return Values{fold(now[0], element())};

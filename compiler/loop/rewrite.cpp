@@ -4,7 +4,7 @@ namespace tenon::loop {
 
 Rewriter::Rewriter(const Function& f) : b(f.name), f_(f), values_(f.nodes.size()) {
   Function& made = b.function();
-  made.threads = f.threads, made.numbers = f.numbers;
+  made.threads = f.threads, made.numbers = f.numbers, made.sizes = f.sizes;
   made.buffers = f.buffers, made.parameters = f.parameters, made.functions = f.functions;
 }
 
@@ -18,7 +18,7 @@ Value Rewriter::leaf(const Node& node) {
   switch (node.code) {
     case Code::constant: return b.bit_pattern(node.type, static_cast<uint64_t>(node.integer));
     case Code::lane_numbers: return b.lane_numbers(node.type.dtype);
-    case Code::size: return b.size();
+    case Code::size: return b.size(node.integer);
     case Code::thread: return b.thread();
     case Code::threads: return b.threads();
     case Code::number: return b.given(node.integer);

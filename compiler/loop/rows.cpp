@@ -57,7 +57,7 @@ bool lanes_reduce(Lowering& low, const Statement& s) {
     };
     balance += cost(kept) - cost(reduced);
   });
-  int64_t most = low.list.maximum;
+  const Sizes& most = low.list.sizes;
   if (balance == 0) return s.reduced[0].extent.at(most) > lanes && s.axes.back().extent.at(most) < lanes;
   return balance > 0;
 }

@@ -13,9 +13,9 @@ namespace {
 
 class Runner {
  public:
-  Runner(const KernelList& list, KernelMemory& memory, int64_t n, int64_t threads)
-      : list_(list), memory_(memory), n_(n), threads_(threads) {
-    memory.complete(list, n);
+  Runner(const KernelList& list, KernelMemory& memory, const Sizes& sizes, int64_t threads)
+      : list_(list), memory_(memory), sizes_(sizes), threads_(threads) {
+    memory.complete(list, sizes);
   }
 
   IndexFault run(const Target& target) {
@@ -39,14 +39,15 @@ class Runner {
   void call(size_t k, int64_t thread) {
     const int64_t threads = std::min(threads_, list_.kernels[k].threads);
     if (thread >= threads) return;
-    loop::Call call{.numbers = isolated_[k].numbers, .size = n_, .thread = thread, .threads = threads, .fault = fault_.data()};
-    for (BufferId id : isolated_[k].arguments) call.arguments.push_back(memory_.bytes(list_, id, n_));
+    loop::Call call{.numbers = isolated_[k].numbers, .sizes = sizes_, .thread = thread, .threads = threads, .fault = fault_.data()};
+    for (BufferId id : isolated_[k].arguments) call.arguments.push_back(memory_.bytes(list_, id, sizes_));
     loop::interpret(functions_[k], call);
   }
 
   const KernelList& list_;
   KernelMemory& memory_;
-  int64_t n_, threads_;
+  const Sizes& sizes_;
+  int64_t threads_;
   std::vector<IsolatedKernel> isolated_;  // by kernel
   std::vector<loop::Function> functions_;
   std::array<int64_t, 3> fault_{-1, 0, 0};
@@ -54,8 +55,8 @@ class Runner {
 
 }  // namespace
 
-IndexFault run_loops(const KernelList& list, KernelMemory& memory, int64_t n, const Target& target, int64_t threads) {
-  return Runner(list, memory, n, threads).run(target);
+IndexFault run_loops(const KernelList& list, KernelMemory& memory, const Sizes& sizes, const Target& target, int64_t threads) {
+  return Runner(list, memory, sizes, threads).run(target);
 }
 
 }  // namespace tenon

@@ -184,7 +184,7 @@ Value Lowering::make_call(const Scalar& x, ValueType type, const Values& a) {
         Value floor = b.unary(Code::floor, b.div(a[0], a[1]));
         return quotient ? floor : b.sub(a[0], b.mul(a[1], floor));
       }
-      const auto dividend = forms_.range(x->arguments[0], list.maximum), divisor = forms_.range(x->arguments[1], list.maximum);
+      const auto dividend = forms_.range(x->arguments[0], list.sizes), divisor = forms_.range(x->arguments[1], list.sizes);
       if (from == i64 && dividend && dividend->least >= 0 && divisor && divisor->least > 0) {
         // 32 bits suffice, and vectors of them divide by a constant cheaply.
         Value p = b.cast(a[0], i32), q = b.cast(a[1], i32);

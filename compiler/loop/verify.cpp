@@ -48,9 +48,9 @@ class Verifier {
     if (f_.blocks[0].yields.empty()) return;
     if (f_.blocks[0].yields.size() > 1)
       broken(f_, "it yields {} values, and not one", f_.blocks[0].yields.size());
-    if (f_.threads || f_.numbers || !f_.buffers.empty() || !f_.functions.empty())
+    if (f_.threads || f_.numbers || !f_.sizes.empty() || !f_.buffers.empty() || !f_.functions.empty())
       broken(f_,
-             "it yields a value and has threads, numbers, buffers or functions; it is given its parameters "
+             "it yields a value and has threads, numbers, sizes, buffers or functions; it is given its parameters "
              "alone");
   }
 
@@ -203,7 +203,7 @@ class Verifier {
     const Place place = place_[static_cast<size_t>(n.operands[n.code == Code::load ? 0 : 1])];
     if (place.buffer < 0) return;
     const Extent count = f_.buffers[static_cast<size_t>(place.buffer)].count;
-    // At size 1 the buffer is smallest. What a branch or a loop may leave out can know that it is larger.
+    // Where all sizes are 1 the buffer is smallest. What a branch or a loop may leave out can know that it is larger.
     const int64_t end = count.symbolic() && depth > 0 ? INT64_MAX : count.count;
     const int64_t elements = (n.code == Code::load ? n.type : node(n.operands[0]).type).vector ? lanes : 1;
     if (place.offset < 0 || place.offset > end - elements)

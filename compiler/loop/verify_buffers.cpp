@@ -13,13 +13,14 @@ bool is_word(std::string_view text) {
   });
 }
 
-// Its bytes, at size 1 if they depend on the size.
+// Its bytes, where all sizes are 1.
 int64_t bytes(const Function& f, size_t i) {
   const Buffer& b = f.buffers[i];
   if (b.dtype == boolean) broken(f, "buffer {} is of bools, which are u8 in memory", i);
   if (b.count.count < 0) broken(f, "buffer {} has {} elements", i, b.count.str());
-  if (b.count.symbolic() && !is_word(b.count.size))
-    broken(f, "the run-time size of buffer {} has no name", i);
+  for (std::string_view size : b.count.symbolic() ? b.count.sizes->names : std::vector<std::string_view>())
+    if (std::ranges::find(f.sizes, size) == f.sizes.end())
+      broken(f, "buffer {} has {} elements, and there is no run-time size {}", i, b.count.str(), size);
   if (b.count.count > (int64_t{1} << 60) / byte_size(b.dtype))
     broken(f, "buffer {} of {} {} has too many bytes", i, b.count.str(), tenon::name(b.dtype));
   return b.count.count * byte_size(b.dtype);
@@ -29,7 +30,9 @@ int64_t bytes(const Function& f, size_t i) {
 
 void verify_buffers(const Function& f) {
   using Place = Buffer::Place;
-  const char* size = nullptr;
+  for (size_t i = 0; i < f.sizes.size(); ++i)
+    if (!is_word(f.sizes[i]) || std::ranges::find(f.sizes, f.sizes[i]) != f.sizes.begin() + static_cast<std::ptrdiff_t>(i))
+      broken(f, "run-time size {} is called '{}', which is no name or that of another one", i, f.sizes[i]);
   struct Piece {
     int64_t begin, end;
     size_t buffer;
@@ -41,9 +44,6 @@ void verify_buffers(const Function& f) {
   for (size_t i = 0; i < f.buffers.size(); ++i) {
     const Buffer& b = f.buffers[i];
     const int64_t length = bytes(f, i);
-    if (b.count.symbolic() && size && b.count.size != size)
-      broken(f, "buffer {} has {} elements, and another one depends on {}", i, b.count.str(), size);
-    if (b.count.symbolic()) size = b.count.size;
     if (b.count.symbolic() && b.place != Place::argument)
       broken(f, "buffer {} is {}, whose extent is fixed, of {} elements", i, name(b.place), b.count.str());
     if (b.place == Place::fault && (b.dtype != i64 || b.count != Extent(3)))

@@ -267,10 +267,7 @@ ValueType leaf_type(const Function& f, Id id, const Node& node) {
     case Code::number: below(f.numbers); return {i64};
     case Code::base: return {f.buffers[below(std::ssize(f.buffers))].dtype, false, true};
     case Code::parameter: return f.parameters[below(std::ssize(f.parameters))];
-    case Code::size:
-      if (!f.blocks[0].yields.empty())
-        broken(f, id, "a function that is called is given its parameters alone");
-      return {i64};
+    case Code::size: below(std::ssize(f.sizes)); return {i64};
     default:
       if (!f.threads) broken(f, id, "no threads are given");
       return {i64};
@@ -285,7 +282,7 @@ void verify_leaf(const Function& f, Id id) {
     broken(f, id, "a leaf has operands, lanes or blocks");
   const ValueType wanted = leaf_type(f, id, node);
   if (node.type != wanted) broken(f, id, "it is {}, and must be {}", node.type.str(), wanted.str());
-  const bool numbered = node.code == Code::constant || node.code >= Code::number;
+  const bool numbered = node.code != Code::lane_numbers && node.code != Code::thread && node.code != Code::threads;
   if (node.integer && !numbered) broken(f, id, "it has the integer {}, which it does not use", node.integer);
   if (node.code != Code::constant) return;
   const int width = loop::width(node.type.dtype);

@@ -97,7 +97,10 @@ llvm::Value* Emitter::leaf(const loop::Node& node) {
     }
     case loop::Code::size: {
       llvm::IRBuilder<> once(entry_->getTerminator());
-      return once.CreateLoad(once.getInt64Ty(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offsetof(Frame, size)));
+      llvm::Value* sizes =
+          once.CreateLoad(once.getPtrTy(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offsetof(Frame, sizes)));
+      return once.CreateLoad(once.getInt64Ty(),
+                             once.CreateConstInBoundsGEP1_64(once.getInt64Ty(), sizes, static_cast<uint64_t>(node.integer)));
     }
     case loop::Code::thread: return thread;
     case loop::Code::threads: return threads;

@@ -46,6 +46,8 @@ Attributes attributes(std::vector<std::pair<std::string, Attribute>> entries) {
 
 Shape list(const Axes& axes) { return Shape(axes.begin(), axes.end()); }
 
+Attribute attribute_of(Extent extent) { return extent.symbolic() ? Attribute(Shape{extent}) : Attribute(extent.count); }
+
 void need_possible(const Application& a, const Type& type) {
   if (std::string why = flaw(type, 1); !why.empty()) a.fail("{} is not a possible type: {}", type.str(), why);
 }
@@ -68,6 +70,14 @@ Axes axes_attribute(const Application& a, std::string_view name, int64_t rank) {
     seen[static_cast<size_t>(axis)] = true;
   }
   return axes;
+}
+
+Extent extent_attribute(const Application& a, std::string_view name) {
+  const Attribute* found = a.attributes.find(name);
+  const Shape* extents = found ? std::get_if<Shape>(found) : nullptr;
+  if (!extents) return attribute<int64_t>(a, name);
+  if (extents->size() != 1) a.fail("attribute '{}' holds {} extents, and is one", name, extents->size());
+  return extents->front();
 }
 
 int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank) {

@@ -28,6 +28,7 @@ Value binary(const Op& op, Operand a, Operand b, Attributes attributes = {});
 
 Attributes attributes(std::vector<std::pair<std::string, Attribute>> entries);
 Shape list(const Axes& axes);
+Attribute attribute_of(Extent extent);  // as Attributes::extent reads it
 // Attributes as a type rule reads them: absent or of another kind is an Error, for the text may come from
 // anywhere.
 template <typename T>
@@ -42,6 +43,7 @@ void need_possible(const Application& a, const Type& type);
 Axes list_attribute(const Application& a, std::string_view name);
 // Distinct axes of a value of that rank.
 Axes axes_attribute(const Application& a, std::string_view name, int64_t rank);
+Extent extent_attribute(const Application& a, std::string_view name);
 int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank);
 // A word out of `words`, such as kink="left".
 const std::string& word_attribute(const Application& a, std::string_view name,

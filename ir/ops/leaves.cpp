@@ -1,4 +1,4 @@
-// Where values come from: bindings, constants, positions and the run-time size. Builders of constants stand
+// Where values come from: bindings, constants, positions and run-time sizes. Builders of constants stand
 // here too.
 #include "ir/ops/build.h"
 

@@ -111,8 +111,7 @@ constinit const Op mean_op = {
 };
 
 // Each element's gradient is the product of the others, multiplied out (n^2 products) so that zeros are right
-// at every order, where dy * y / x would be 0 / 0. Over the run-time size, where n^2 is no extent, that is an
-// Error.
+// at every order, where dy * y / x would be 0 / 0.
 constinit const Op prod_op = {
     .name = "prod",
     .operands = 1,
@@ -125,8 +124,6 @@ constinit const Op prod_op = {
           Value flat = flatten_axes(x, axes);
           int64_t last = flat.rank() - 1;
           Shape square = flat.shape();
-          if (square.back().symbolic())
-            fail(p.y.line(), "prod: has no gradient over the run-time size, of {}", x.type().str());
           square.push_back(square.back());
           Value pairs = restore(flat, square, {last});
           Value others =

@@ -1,5 +1,6 @@
 // Views: the same elements under other indices. Only concat and pad have elements of more than one origin.
-// Cutting or joining along the run-time size is an error, because a type has extents c or c*n only.
+// Along an axis whose extent is a multiple of run-time sizes, what is cut off or joined is a multiple of the same sizes, since a
+// type has no extent n + 1; a slice may also be fixed.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -25,11 +26,6 @@ const int64_t* exact_value(const Application& a) {
   return value && a.operand(0).dtype == i64 ? std::get_if<int64_t>(value) : nullptr;
 }
 
-void need_constant(const Application& a, const Type& type, int64_t axis) {
-  Extent extent = type.shape[static_cast<size_t>(axis)];
-  if (extent.symbolic()) a.fail("axis {} of {} is the run-time size {}", axis, type.str(), extent.str());
-}
-
 // That a definition of concat chooses between at each element; more are joined in groups, and these again.
 constexpr size_t most_parts = 32;
 
@@ -37,23 +33,65 @@ constexpr size_t most_parts = 32;
 // outside of a changed run stays as it is. Each entry holds the ends of a run in both shapes.
 std::vector<std::pair<size_t, size_t>> matching_runs(const Shape& from, const Shape& to) {
   const std::pair whole(from.size(), to.size());
+  if (elements(from) == Extent(0)) return {whole};
   std::vector<std::pair<size_t, size_t>> ends;
-  size_t i = 0, j = 0;
-  while (i < from.size() && j < to.size()) {
-    Extent a = from[i++], b = to[j++];
-    while (a != b) {
-      bool a_is_less = a.symbolic() == b.symbolic() ? a.count < b.count : b.symbolic();
-      if (a_is_less ? i == from.size() : j == to.size()) return {whole};  // there are no elements
-      if (a_is_less)
-        a = a * from[i++];
-      else
-        b = b * to[j++];
+  Extent before, product;  // of `from`, up to the end of the last run and so far
+  size_t last = 0;         // the end of the last run in `to`
+  for (size_t i = 0; i < from.size(); ++i) {
+    product = product * from[i];
+    Extent other = before;
+    for (size_t j = last; j < to.size(); ++j) {
+      other = other * to[j];
+      if (other != product) continue;
+      ends.emplace_back(i + 1, last = j + 1);
+      before = product;
+      break;
     }
-    ends.emplace_back(i, j);
   }
   if (ends.empty()) return {whole};
   ends.back() = whole;  // extents of 1 may be left over
   return ends;
+}
+
+// The extent of an axis that gets longer.
+Extent grown(const Application& a, int64_t axis, Extent extent, Extent by) {
+  if (!extent.like(by))
+    a.fail("axis {} is {} and would get {} more; a run-time size grows by multiples of itself alone", axis, extent.str(), by.str());
+  int64_t sum;
+  if (__builtin_add_overflow(extent.count, by.count, &sum)) a.fail("axis {} would overflow", axis);
+  return extent + by;
+}
+
+// Of elements begin, begin + step, ... of an axis that is a multiple of run-time sizes: how many zeros follow is no extent.
+Value fixed_slice_gradient(const Pullback& p, int64_t axis, int64_t begin, int64_t step) {
+  const Value& x = p.x[0];
+  Axes to_front = axes_but(x.rank(), {axis}), back(to_front.size() + 1);
+  to_front.insert(to_front.begin(), axis);
+  for (size_t i = 0; i < back.size(); ++i) back[static_cast<size_t>(to_front[i])] = static_cast<int64_t>(i);
+  const Value at = iota(x.body(), {p.y.shape()[static_cast<size_t>(axis)]}, 0) * step + begin;
+  return transpose(scatter_add(at, transpose(p.dy, to_front), x.shape()[static_cast<size_t>(axis)]), back);
+}
+
+// The elements [begin, end) at that step, as the extent of an axis. It has a fixed extent, or all three are multiples of the
+// sizes of the axis.
+Extent sliced(const Application& a, int64_t axis, Extent begin, Extent end, int64_t step) {
+  const Extent extent = a.operand(0).shape[static_cast<size_t>(axis)];
+  const bool fixed = !begin.symbolic() && !end.symbolic();
+  auto said = [&] { return fmt::format("[{}, {})", begin.str(), end.str()); };
+  if (!fixed && (!begin.like(extent) || !end.like(extent)))
+    a.fail("{} of axis {} of {}: both ends must be multiples of {}, or numbers", said(), axis, a.operand(0).str(),
+           extent.symbolic() ? extent.sizes->text : "1");
+  if (begin.count < 0 || begin.count > end.count || end.count > extent.count) {
+    const bool least = fixed && extent.symbolic();
+    a.fail("{} is not within axis {} of {}{}", said(), axis, a.operand(0).str(),
+           least ? fmt::format(", where {} may be 1", extent.sizes->text) : "");
+  }
+  if (step < 1) a.fail("step {} must be at least 1; to go backwards, reverse first", step);
+  const int64_t count = end.count - begin.count;
+  if (fixed) return count == 0 ? 0 : (count - 1) / step + 1;
+  if (count % step != 0)
+    a.fail("{} of axis {} of {} is no multiple of its step {}", said(), axis, a.operand(0).str(), step);
+  return {count / step, count == 0 ? nullptr : extent.sizes};
 }
 
 }  // namespace
@@ -164,37 +202,32 @@ constinit const Op slice_op = {
     .type =
         [](const Application& a) {
           Type result = a.operand(0);
-          int64_t axis = axis_attribute(a, "axis", result.rank());
-          need_constant(a, result, axis);
-          int64_t begin = attribute<int64_t>(a, "begin"), end = attribute<int64_t>(a, "end"),
-                  step = attribute<int64_t>(a, "step");
-          Extent& extent = result.shape[static_cast<size_t>(axis)];
-          if (begin < 0 || begin > end || end > extent.count)
-            a.fail("[{}, {}) is not within axis {} of {}", begin, end, axis, result.str());
-          if (step < 1) a.fail("step {} must be at least 1; to go backwards, reverse first", step);
-          extent = end > begin ? (end - begin - 1) / step + 1 : 0;
+          const int64_t axis = axis_attribute(a, "axis", result.rank());
+          result.shape[static_cast<size_t>(axis)] =
+              sliced(a, axis, extent_attribute(a, "begin"), extent_attribute(a, "end"), attribute<int64_t>(a, "step"));
           return result;
         },
     .gradient =
         [](const Pullback& p) {
-          int64_t axis = p.attributes.get<int64_t>("axis"), begin = p.attributes.get<int64_t>("begin"),
-                  step = p.attributes.get<int64_t>("step");
-          size_t at = static_cast<size_t>(axis);
-          int64_t count = p.y.shape()[at].count, extent = p.x[0].shape()[at].count;
+          const int64_t axis = p.attributes.get<int64_t>("axis"), step = p.attributes.get<int64_t>("step");
+          const Extent begin = p.attributes.extent("begin");
+          const size_t at = static_cast<size_t>(axis);
+          const Extent count = p.y.shape()[at], extent = p.x[0].shape()[at];
+          if (!extent.like(count)) return Gradients{fixed_slice_gradient(p, axis, begin.count, step)};
           return view_gradient(p, [&](Value d) {
             if (step > 1) {
               // step - 1 zeros after each element, on an axis of their own; then both axes are one.
               Shape inner = d.shape(), flat = d.shape();
               inner.insert(inner.begin() + axis + 1, 1);
               flat[at] = count * step;
-              Axes none(inner.size()), after(inner.size());
+              Shape none(inner.size(), 0), after = none;
               after[at + 1] = step - 1;
-              d = slice(reshape(pad(reshape(d, inner), none, after), flat), axis, 0,
-                        std::min(count * step, extent - begin));
+              const Extent most = extent - begin, all = flat[at];
+              d = slice(reshape(pad(reshape(d, inner), none, after), flat), axis, 0, all.count <= most.count ? all : most);
             }
-            Axes low(p.x[0].shape().size()), high = low;
+            Shape low(p.x[0].shape().size(), 0), high = low;
             low[at] = begin;
-            high[at] = extent - begin - d.shape()[at].count;
+            high[at] = extent - begin - d.shape()[at];
             return pad(d, low, high);
           });
         },
@@ -202,8 +235,7 @@ constinit const Op slice_op = {
         [](const Application& a) {
           std::vector<Scalar> indices = own_indices(a.result);
           Scalar& index = indices[static_cast<size_t>(a.attributes.get<int64_t>("axis"))];
-          index = index * Scalar::integer(a.attributes.get<int64_t>("step")) +
-                  Scalar::integer(a.attributes.get<int64_t>("begin"));
+          index = index * Scalar::integer(a.attributes.get<int64_t>("step")) + Scalar::extent(a.attributes.extent("begin"));
           return view(a, std::move(indices));
         },
     .moves = true,
@@ -219,24 +251,23 @@ constinit const Op concat_op = {
           Extent& total = result.shape[static_cast<size_t>(axis)];
           for (size_t i = 0; i < a.operands.size(); ++i) {
             Type part = a.operand(i);
-            if (part.rank() == result.rank() && a.operands.size() > 1) need_constant(a, part, axis);
             Type other = part;
             if (other.rank() == result.rank()) other.shape[static_cast<size_t>(axis)] = total;
             if (other != result)
               a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(),
                      a.operand(0).str(), axis);
-            if (i > 0 && __builtin_add_overflow(total.count, part.shape[static_cast<size_t>(axis)].count, &total.count))
-              a.fail("axis {} would overflow", axis);
+            if (i > 0) total = grown(a, axis, total, part.shape[static_cast<size_t>(axis)]);
           }
           return result;
         },
     .gradient =
         [](const Pullback& p) {
           if (p.x.size() == 1) return Gradients{p.dy};
-          int64_t axis = p.attributes.get<int64_t>("axis"), begin = 0;
+          const int64_t axis = p.attributes.get<int64_t>("axis");
+          Extent begin = 0;
           Gradients gradients;
           for (const Value& part : p.x) {
-            int64_t end = begin + part.shape()[static_cast<size_t>(axis)].count;
+            const Extent end = begin + part.shape()[static_cast<size_t>(axis)];
             auto cut = [&](const Value& d) { return slice(d, axis, begin, end); };
             gradients.push_back(through_mask(p.dy, cut, cut));
             begin = end;
@@ -247,14 +278,14 @@ constinit const Op concat_op = {
         [](const Application& a) {
           if (a.operands.size() == 1) return elementwise(a, read_operand(a, 0));
           size_t axis = static_cast<size_t>(a.attributes.get<int64_t>("axis"));
-          int64_t end = a.result.shape[axis].count;
+          Extent end = a.result.shape[axis];
           Scalar body = Scalar::number(a.result.dtype, 0);
           for (size_t i = a.operands.size(); i-- > 0;) {
-            int64_t begin = end - a.operand(i).shape[axis].count;
+            const Extent begin = end - a.operand(i).shape[axis];
             std::vector<Scalar> indices = own_indices(a.result);
             Scalar at = indices[axis];
-            indices[axis] = at - Scalar::integer(begin);
-            body = Scalar::read_if(Scalar::integer(begin) <= at && at < Scalar::integer(end),
+            indices[axis] = at - Scalar::extent(begin);
+            body = Scalar::read_if(Scalar::extent(begin) <= at && at < Scalar::extent(end),
                                    static_cast<int64_t>(i), a.result.dtype, std::move(indices), body);
             end = begin;
           }
@@ -287,43 +318,39 @@ constinit const Op pad_op = {
           if (!exact_value(a))
             if (double value = attribute<double>(a, "value"); !fits(value, result.dtype))
               a.fail("{} is not a value of {}", value, name(result.dtype));
-          Axes low = list_attribute(a, "low"), high = list_attribute(a, "high");
+          const Shape &low = attribute<Shape>(a, "low"), &high = attribute<Shape>(a, "high");
           if (low.size() != result.shape.size() || high.size() != result.shape.size())
             a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(),
                    high.size());
           for (size_t i = 0; i < low.size(); ++i) {
-            if (low[i] == 0 && high[i] == 0) continue;
-            need_constant(a, result, static_cast<int64_t>(i));
-            if (low[i] < 0 || high[i] < 0)
-              a.fail("axis {} would get {} and {}; slice instead", i, low[i], high[i]);
-            int64_t& count = result.shape[i].count;
-            if (__builtin_add_overflow(count, low[i], &count) ||
-                __builtin_add_overflow(count, high[i], &count))
-              a.fail("axis {} would overflow", i);
+            if (low[i].count < 0 || high[i].count < 0)
+              a.fail("axis {} would get {} and {}; slice instead", i, low[i].str(), high[i].str());
+            for (Extent more : {low[i], high[i]})
+              result.shape[i] = grown(a, static_cast<int64_t>(i), result.shape[i], more);
           }
           return result;
         },
     .gradient =
         [](const Pullback& p) {
-          Axes low = p.attributes.axes("low"), high = p.attributes.axes("high");
+          const Shape &low = p.attributes.get<Shape>("low");
           return view_gradient(p, [&](Value d) {
             for (size_t i = 0; i < low.size(); ++i)
-              if (low[i] || high[i])
-                d = slice(d, static_cast<int64_t>(i), low[i], low[i] + p.x[0].shape()[i].count);
+              if (d.shape()[i] != p.x[0].shape()[i])
+                d = slice(d, static_cast<int64_t>(i), low[i], low[i] + p.x[0].shape()[i]);
             return d;
           });
         },
     .compute =
         [](const Application& a) {
-          Axes low = a.attributes.axes("low"), high = a.attributes.axes("high");
+          const Shape &low = a.attributes.get<Shape>("low"), &high = a.attributes.get<Shape>("high");
           std::vector<Scalar> indices = own_indices(a.result);
           Scalar guard;
           auto also = [&](Scalar condition) { guard = guard ? guard && condition : condition; };
           for (size_t i = 0; i < low.size(); ++i) {
             Scalar at = indices[i];
-            if (low[i]) also(Scalar::integer(low[i]) <= at);
-            if (high[i]) also(at < Scalar::integer(low[i] + a.operand(0).shape[i].count));
-            indices[i] = at - Scalar::integer(low[i]);
+            if (low[i].count) also(Scalar::extent(low[i]) <= at);
+            if (high[i].count) also(at < Scalar::extent(low[i] + a.operand(0).shape[i]));
+            indices[i] = at - Scalar::extent(low[i]);
           }
           if (!guard) return view(a, std::move(indices));
           const int64_t* exact = exact_value(a);

@@ -71,17 +71,15 @@ Value broadcast(Operand x, Shape shape, Axes axes) {
   return unary(broadcast_op, x, attributes({{"shape", std::move(shape)}, {"axes", list(axes)}}));
 }
 
-Value slice(Operand x, int64_t axis, int64_t begin, int64_t end, int64_t step) {
+Value slice(Operand x, int64_t axis, Extent begin, Extent end, int64_t step) {
   Value of = value_of("slice", x);
   axis = normalise_axis("slice", of, axis, x.line);
-  Extent extent = of.shape()[static_cast<size_t>(axis)];
-  int64_t count = extent.count;
-  if (begin == 0 && step == 1 && extent == Extent(end)) return of;
+  const Extent extent = of.shape()[static_cast<size_t>(axis)];
+  for (Extent* bound : {&begin, &end})
+    if (bound->count < 0 && bound->like(extent)) *bound = *bound + extent;
+  if (begin == Extent(0) && step == 1 && extent == end) return of;
   return unary(slice_op, x,
-               attributes({{"axis", axis},
-                           {"begin", begin < 0 ? begin + count : begin},
-                           {"end", end < 0 ? end + count : end},
-                           {"step", step}}));
+               attributes({{"axis", axis}, {"begin", attribute_of(begin)}, {"end", attribute_of(end)}, {"step", step}}));
 }
 
 Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
@@ -90,15 +88,13 @@ Value concat(std::vector<Value> parts, int64_t axis, std::source_location at) {
   return apply(concat_op, std::move(parts), attributes({{"axis", axis}}), at);
 }
 
-Value pad(Operand x, Axes low, Axes high, Operand value) {
+Value pad(Operand x, Shape low, Shape high, Operand value) {
   Value of = value_of("pad", x);
   if (value.value) fail(x.line, "pad: the value around {} is a number, not {}", of.type().str(), value.value.type().str());
   check_fits("pad", value, of, x.line);
-  auto none = [](const Axes& axes) {
-    return std::all_of(axes.begin(), axes.end(), [](int64_t n) { return n == 0; });
-  };
+  auto none = [](const Shape& amounts) { return std::ranges::all_of(amounts, [](Extent e) { return e == Extent(0); }); };
   if (low.size() == of.shape().size() && high.size() == low.size() && none(low) && none(high)) return of;
-  Attributes given = attributes({{"low", list(low)}, {"high", list(high)}, {"value", value.number}});
+  Attributes given = attributes({{"low", std::move(low)}, {"high", std::move(high)}, {"value", value.number}});
   if (keeps_whole(value, of.dtype())) given.entries.back().second = *value.whole;
   return unary(pad_op, x, std::move(given));
 }

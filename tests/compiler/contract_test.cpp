@@ -167,8 +167,7 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
   s.kernel().threads = cut.threads;
   s.contraction().order = orders[(m + n + k + cut.tile.rows + cut.threads) % 3];
   s.kernel().tile.k_block = whole_blocks(cut.tile.k_block, s.contraction().order);
-  s.list.size = "n";
-  s.list.maximum = 70;
+  s.list.sizes = {{"n", 70}};
   std::vector<NativeCode> keep;
   NativeEntry entry = compiled(s, keep, cut.isa);
   bool at_end = (m + n + k) % 2 == 0;

@@ -84,6 +84,7 @@ std::vector<uint32_t> critical_numbers(DType dtype) {
 // y[i] = x[i] in the other type, the first half by vectors and the second by elements.
 Function conversion(Isa isa, DType from, DType to, int64_t count) {
   Builder b("f.0");
+  b.function().sizes = {intern("n")};
   const Value x = b.base(b.buffer({Buffer::Place::argument, from, count, 0}));
   const Value y = b.base(b.buffer({Buffer::Place::argument, to, count, 1}));
   for (bool vector : {true, false})
@@ -117,7 +118,7 @@ void check_loops(DType from, DType to, std::vector<uint32_t> x) {
     verify(function);
     CHECK(parse(str(function)) == function);
     std::vector<Bytes> bytes = packed(from, to, x);
-    Call call{.size = 1};
+    Call call{.sizes = 1};
     for (Bytes& argument : bytes) call.arguments.push_back(argument);
     interpret(function, call);
     CHECK(difference(from, to, x, unpacked(to, bytes[1])) == "");

@@ -28,8 +28,10 @@ class RandomEntry {
  public:
   explicit RandomEntry(uint64_t seed) : dice_{seed * 2654435761u + 1} {
     n_ = graph.size("n", 9);
-    n = 1 + dice_.below(9);
-    shapes_ = {{}, {4}, {3}, {4, 4}, {n_, 4}, {4, 3}, {n_, 3}, {n_}, {n_, 3, 4}, {Extent(12, "n")}};
+    const Extent t = graph.size("t", 5);
+    sizes = {{"n", 1 + dice_.below(9)}, {"t", 1 + dice_.below(5)}};
+    shapes_ = {{}, {4}, {3}, {4, 4}, {n_, 4}, {4, 3}, {n_, 3}, {n_}, {n_, 3, 4}, {Extent(12, "n")},
+               {n_, t}, {t, n_, 4}, {n_ * t}, {t, 3}};
     for (int64_t i = 0; i < 4; ++i) values_.push_back(graph.input(name("x", i), f32, shapes_[pick_shape()]));
     values_.push_back(cast(graph.input("pixels", u8, {n_, 4}), f32) * 0.25);
     labels_ = graph.input("labels", u8, {n_});
@@ -42,7 +44,7 @@ class RandomEntry {
     values_.push_back(cast(stored, f32));
     for (int64_t steps = 5 + dice_.below(30); steps > 0; --steps) try {
         add();
-      } catch (const Error&) {  // n * n is no shape
+      } catch (const Error&) {  // shapes that do not fit
       }
     std::vector<std::pair<std::string, Value>> outputs;
     for (int64_t i = 0; i < 3; ++i) outputs.emplace_back(name("y", i), any());
@@ -62,7 +64,7 @@ class RandomEntry {
     for (const Node& node : body.nodes) {
       if (!node.op->leaf || !node.attributes.find("name")) continue;
       Type type = node.type;
-      for (Extent& extent : type.shape) extent = extent.at(n);
+      for (Extent& extent : type.shape) extent = extent.at(sizes);
       std::vector<double> numbers;
       for (int64_t i = 0; i < type.elements().count; ++i)
         numbers.push_back(is_float(type.dtype) ? dice_.real() : static_cast<double>(dice_.below(3)));
@@ -72,7 +74,7 @@ class RandomEntry {
   }
 
   Graph graph;
-  int64_t n = 1;
+  Sizes sizes;
 
  private:
   static std::string name(const char* stem, int64_t i) { return fmt::format("{}{}", stem, i); }
@@ -155,7 +157,7 @@ void check_values(const KernelList& list, const KernelMemory& actual, const Entr
 
 // The same at the level of loops, for a machine of any kind: the loops read back from their text, and give the same bits by
 // any number of threads.
-void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, int64_t n, uint64_t seed) {
+void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, const Sizes& sizes, uint64_t seed) {
   Target target = Target::of(isas[seed % 3], isas[seed % 3]);
   target.l1_bytes = (seed / 3 % 2 ? 32 : 48) << 10;
   target.l2_bytes = int64_t{256 << 10} << seed / 6 % 4;
@@ -166,8 +168,8 @@ void check_loops(const KernelList& list, const KernelMemory& start, const EntryR
     CHECK(loop::parse(text) == function);
   }
   KernelMemory alone = start, shared = start;
-  REQUIRE(run_loops(list, alone, n, target).check == -1);
-  REQUIRE(run_loops(list, shared, n, target, 3).check == -1);
+  REQUIRE(run_loops(list, alone, sizes, target).check == -1);
+  REQUIRE(run_loops(list, shared, sizes, target, 3).check == -1);
   CHECK(alone.outputs == shared.outputs);
   CHECK(alone.states == shared.states);
   check_values(list, alone, expected);
@@ -192,13 +194,13 @@ TEST_CASE("kernels and loops compute what the graph means, in whatever order thr
     CHECK(read[0] == list);
     CHECK(list.arena_bytes >= list.lower_bound);
     const Bindings bindings = random.bindings();
-    const EntryResult expected = evaluate_entry(body, "entry", bindings, random.n);
+    const EntryResult expected = evaluate_entry(body, "entry", bindings, random.sizes);
     KernelMemory forwards = memory(list, bindings), adverse = forwards;
-    REQUIRE(interpret(list, forwards, random.n).check == -1);
-    REQUIRE(interpret(list, adverse, random.n, RunOrder::adverse).check == -1);
+    REQUIRE(interpret(list, forwards, random.sizes).check == -1);
+    REQUIRE(interpret(list, adverse, random.sizes, RunOrder::adverse).check == -1);
     CHECK(adverse.outputs == forwards.outputs);
     CHECK(adverse.states == forwards.states);
-    check_loops(list, memory(list, bindings), expected, random.n, seed);
+    check_loops(list, memory(list, bindings), expected, random.sizes, seed);
     check_values(list, forwards, expected);
   }
 }

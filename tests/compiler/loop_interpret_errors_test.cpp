@@ -21,6 +21,7 @@ constexpr ValueType f32x16{f32, true};
 std::string said(DType dtype, const std::function<void(Builder& b)>& body, Call call = {}) {
   std::vector<int64_t> memory(20, 1);
   Builder b("f");
+  b.function().sizes = {intern("n")};
   b.buffer(argument(0, dtype, 20));
   body(b);
   call.arguments = {bytes(memory).first(static_cast<size_t>(20 * byte_size(dtype)))};
@@ -56,7 +57,7 @@ TEST_CASE("an access outside of its buffer is an Error at the first such lane") 
                const int64_t own = b.buffer(scratch(0, f64, Extent(4, "n")));
                b.load(b.at(b.base(own), b.extent(Extent(4, "n"))), false);
              },
-             {.size = 2}) == "f: %5 load: offset 8 of buffer 1 is outside of its 8 elements");
+             {.sizes = 2}) == "f: %5 load: offset 8 of buffer 1 is outside of its 8 elements");
   CHECK(said(f32, [&](Builder& b) {
           const Value odd =
               b.eq(b.bit_and(b.lane_numbers(i64), b.splat(b.integer(1))), b.splat(b.integer(1)));
@@ -88,7 +89,7 @@ TEST_CASE("an access that is not aligned as its node says is an Error") {
 }
 
 TEST_CASE("arithmetic without a result is an Error that names the operands") {
-  CHECK(said(i64, [](Builder& b) { b.div(b.integer(-7), b.sub(b.size(), b.integer(1))); }) ==
+  CHECK(said(i64, [](Builder& b) { b.div(b.integer(-7), b.sub(b.size(0), b.integer(1))); }) ==
         "f: %4 div: of -7 and 0 has no result");
   CHECK(said(i32, [](Builder& b) { b.shift_left(b.load(b.base(0), false), b.integer(32, i32)); }) ==
         "f: %3 shift_left: of 1 and 32 has no result");
@@ -98,7 +99,7 @@ TEST_CASE("arithmetic without a result is an Error that names the operands") {
   CHECK(said(f64, [](Builder& b) { b.bit_and(b.load(b.base(0), false), b.number({f64}, 2.5)); }) ==
         "f: %3 bit_and: of 5e-324 and 2.5 has no result");
   CHECK(said(i64, [](Builder& b) {
-          b.call("inverse", {i64}, {b.sub(b.size(), b.integer(1))},
+          b.call("inverse", {i64}, {b.sub(b.size(0), b.integer(1))},
                  [](Builder& f, const Values& v) { return f.div(f.integer(1), v[0]); });
         }) == "inverse: %2 div: of 1 and 0 has no result");
 }
@@ -106,19 +107,20 @@ TEST_CASE("arithmetic without a result is an Error that names the operands") {
 TEST_CASE("a loop that does not advance is an Error") {
   for (int64_t step : {0, -2})
     CHECK(said(i64, [&](Builder& b) {
-            b.loop(b.integer(0), b.size(), step, {}, [](Value, const Values&) { return Values{}; });
+            b.loop(b.integer(0), b.size(0), step, {}, [](Value, const Values&) { return Values{}; });
           }) == "f: %2 loop: its step is " + std::to_string(step));
 }
 
 TEST_CASE("an argument that is shorter than its buffer is an Error, and so is one that is missing") {
   Builder b("f");
+  b.function().sizes = {intern("n")};
   b.buffer(argument(1, i64, 3)), b.buffer(argument(0, f32, Extent(4, "n")));
   const Function f = b.finish();
   std::vector<std::byte> memory(100);
   auto given = [&](size_t zero, size_t one, int64_t size) {
     return message([&] {
       interpret(f,
-                {.arguments = {std::span(memory).first(zero), std::span(memory).first(one)}, .size = size});
+                {.arguments = {std::span(memory).first(zero), std::span(memory).first(one)}, .sizes = size});
     });
   };
   CHECK(given(32, 24, 2) == "no error");

@@ -31,6 +31,7 @@ template <typename T>
 std::vector<T> ran(DType dtype, std::vector<T> elements, const std::function<void(Builder& b)>& body,
                    Call call = {}) {
   Builder b("f");
+  b.function().sizes = {intern("n")};
   b.buffer(argument(0, dtype, elements.size()));
   body(b);
   call.arguments = {bytes(elements)};
@@ -199,6 +200,7 @@ TEST_CASE("a bool in memory is a byte, 0 or 1; any other that is read is true") 
 
 TEST_CASE("the fault of a run is three integers") {
   Builder b("f");
+  b.function().sizes = {intern("n")};
   const int64_t fault = b.buffer({.place = Buffer::Place::fault, .dtype = i64, .count = 3});
   for (int64_t i = 0; i < 3; ++i) b.store(b.add(b.given(i), b.integer(1)), at(b, fault, i));
   b.function().numbers = 3;
@@ -213,13 +215,13 @@ TEST_CASE("a loop carries values, all of them at once from one turn to the next"
   auto x = ran<int64_t>(i64, {0, 0, 0},
                         [](Builder& b) {
                           const Values last =
-                              b.loop(b.integer(0), b.size(), 1, {b.integer(0), b.integer(1), b.integer(0)},
+                              b.loop(b.integer(0), b.size(0), 1, {b.integer(0), b.integer(1), b.integer(0)},
                                      [&](Value i, const Values& v) {
                                        return Values{v[1], b.add(v[0], v[1]), i};
                                      });
                           for (int64_t i = 0; i < 3; ++i) b.store(last[static_cast<size_t>(i)], at(b, 0, i));
                         },
-                        {.size = 10});
+                        {.sizes = 10});
   CHECK(x == std::vector<int64_t>{55, 89, 9});
 }
 
@@ -228,12 +230,12 @@ TEST_CASE("a loop may carry its own values round in another order") {
                         [](Builder& b) {
                           Values v;
                           for (int64_t i = 0; i < 3; ++i) v.push_back(b.load(at(b, 0, i), false));
-                          v = b.loop(b.integer(0), b.size(), 1, v, [](Value, const Values& v) {
+                          v = b.loop(b.integer(0), b.size(0), 1, v, [](Value, const Values& v) {
                             return Values{v[2], v[0], v[1]};
                           });
                           for (int64_t i = 0; i < 3; ++i) b.store(v[static_cast<size_t>(i)], at(b, 0, i));
                         },
-                        {.size = 4});
+                        {.sizes = 4});
   CHECK(x == std::vector<int64_t>{3, 1, 2});
 }
 
@@ -241,14 +243,14 @@ TEST_CASE("a loop that does not run gives what it would carry") {
   for (int64_t size : {0, 5}) {
     auto x = ran<int64_t>(i64, {7},
                           [](Builder& b) {
-                            const Values last = b.loop(b.integer(5), b.size(), 1, {b.integer(-3)},
+                            const Values last = b.loop(b.integer(5), b.size(0), 1, {b.integer(-3)},
                                                        [&](Value i, const Values&) {
                                                          b.store(i, at(b, 0, 100));
                                                          return Values{i};
                                                        });
                             b.store(last[0], at(b, 0, 0));
                           },
-                          {.size = size});
+                          {.sizes = size});
     CHECK(x == std::vector<int64_t>{-3});
   }
 }
@@ -258,11 +260,11 @@ TEST_CASE("a loop ends before its end or at the end of all integers") {
     return ran<int64_t>(i64, {0},
                         [&](Builder& b) {
                           const Values last = b.loop(
-                              b.integer(begin), b.size(), step, {b.integer(0)},
+                              b.integer(begin), b.size(0), step, {b.integer(0)},
                               [&](Value, const Values& v) { return Values{b.add(v[0], b.integer(1))}; });
                           b.store(last[0], at(b, 0, 0));
                         },
-                        {.size = end})[0];
+                        {.sizes = end})[0];
   };
   CHECK(turns(0, 16, 33) == 3);
   CHECK(turns(0, 16, 32) == 2);
@@ -274,9 +276,10 @@ TEST_CASE("a loop ends before its end or at the end of all integers") {
 TEST_CASE("nested loops multiply matrices, a vector of columns at a time") {
   constexpr int64_t m = 3, k = 5;
   Builder b("f");
+  b.function().sizes = {intern("n")};
   b.buffer(argument(0, f32, m * k)), b.buffer(argument(1, f32, k * 16)),
       b.buffer(argument(2, f32, Extent(16, "n")));
-  b.loop(b.integer(0), b.size(), 1, {}, [&](Value i, const Values&) {
+  b.loop(b.integer(0), b.size(0), 1, {}, [&](Value i, const Values&) {
     const Values sum = b.loop(b.integer(0), b.integer(k), 1, {b.zero(f32x16)}, [&](Value l, const Values& v) {
       const Value a = b.load(b.at(b.base(0), b.add(b.mul(i, b.integer(k)), l)), false);
       const Value row = b.load(b.at(b.base(1), b.mul(l, b.integer(16))), true);
@@ -287,7 +290,7 @@ TEST_CASE("nested loops multiply matrices, a vector of columns at a time") {
   });
   auto x = counted<float>(m * k), y = counted<float>(k * 16);
   std::vector<float> z(m * 16, -1);
-  interpret(b.finish(), {.arguments = {bytes(x), bytes(y), bytes(z)}, .size = m});
+  interpret(b.finish(), {.arguments = {bytes(x), bytes(y), bytes(z)}, .sizes = m});
   for (size_t i = 0; i < m; ++i)
     for (size_t j = 0; j < 16; ++j) {
       float sum = 0;
@@ -300,7 +303,7 @@ TEST_CASE("a branch runs one of its blocks and gives what that yields") {
   auto x =
       ran<int64_t>(i64, std::vector<int64_t>(8, -1),
                    [](Builder& b) {
-                     b.loop(b.integer(0), b.size(), 1, {}, [&](Value i, const Values&) {
+                     b.loop(b.integer(0), b.size(0), 1, {}, [&](Value i, const Values&) {
                        const Values chosen = b.branch(
                            b.lt(i, b.integer(2)),
                            [&] {
@@ -320,7 +323,7 @@ TEST_CASE("a branch runs one of its blocks and gives what that yields") {
                        return Values{};
                      });
                    },
-                   {.size = 4});
+                   {.sizes = 4});
   CHECK(x == std::vector<int64_t>{0, 7, -1, -1, -50, 2, -9, 3});
 }
 
@@ -344,12 +347,13 @@ TEST_CASE("a function is called with scalars and with vectors, and calls others"
 
 TEST_CASE("threads share the work, each with stack and scratch of its own") {
   Builder b("f");
+  b.function().sizes = {intern("n")};
   b.function().threads = true;
   b.function().numbers = 1;
   b.buffer(argument(0, i64, Extent(1, "n")));
   b.buffer(scratch(0, i64, 1));
-  const Value share = b.div(b.add(b.size(), b.sub(b.threads(), b.integer(1))), b.threads());
-  const Value begin = b.mul(b.thread(), share), end = b.min(b.add(begin, share), b.size());
+  const Value share = b.div(b.add(b.size(0), b.sub(b.threads(), b.integer(1))), b.threads());
+  const Value begin = b.mul(b.thread(), share), end = b.min(b.add(begin, share), b.size(0));
   b.loop(begin, end, 1, {}, [&](Value i, const Values&) {
     const Value count = b.add(b.load(b.base(1), false), b.integer(1));
     b.store(count, b.base(1));
@@ -359,6 +363,6 @@ TEST_CASE("threads share the work, each with stack and scratch of its own") {
   const Function f = b.finish();
   std::vector<int64_t> x(8, -1);
   for (int64_t thread = 2; thread >= 0; --thread)
-    interpret(f, {.arguments = {bytes(x)}, .numbers = {100}, .size = 8, .thread = thread, .threads = 3});
+    interpret(f, {.arguments = {bytes(x)}, .numbers = {100}, .sizes = 8, .thread = thread, .threads = 3});
   CHECK(x == std::vector<int64_t>{0, 1, 2, 100, 101, 102, 200, 201});
 }

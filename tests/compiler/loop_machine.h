@@ -54,7 +54,7 @@ inline void run_machine(const Function& function, const Target& target, std::vec
   std::vector<std::byte*> inputs;
   for (Bytes& bytes : arguments) inputs.push_back(bytes.data());
   const Frame frame{.inputs = inputs.data(), .states = nullptr, .outputs = nullptr, .constants = nullptr, .arena = nullptr,
-                    .scratch = nullptr, .size = n, .thread = 0, .threads = 1, .barrier = nullptr, .team = nullptr,
+                    .scratch = nullptr, .sizes = &n, .thread = 0, .threads = 1, .barrier = nullptr, .team = nullptr,
                     .fault = nullptr};
   code.entries[0].function(&frame);
 }
@@ -86,7 +86,7 @@ inline bool runs_on(const Function& function, const Target& target) {
 inline void agree(const Function& function, std::vector<Bytes> arguments, int64_t n = 1) {
   CAPTURE(str(function));
   std::vector<Bytes> expected = arguments;
-  Call call{.size = n};
+  Call call{.sizes = n};
   for (Bytes& bytes : expected) call.arguments.push_back(bytes);
   interpret(function, call);
   for (const Target& target : machines()) {

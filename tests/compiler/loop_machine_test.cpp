@@ -49,6 +49,7 @@ struct Case {
 // The function y[i] = code(x0[i], x1[i], ...) over `count` elements, by vectors and then by elements.
 Function elementwise(const Case& c, int64_t count) {
   Builder b("f.0");
+  b.function().sizes = {intern("n")};
   std::vector<Value> bases;
   for (size_t i = 0; i <= c.operands.size(); ++i) {
     const DType dtype = i < c.operands.size() ? c.operands[i] : c.node.type.dtype;
@@ -153,6 +154,7 @@ TEST_CASE("lanes and memory are the same for the interpreter and for the machine
   for (DType dtype : all_types) {
     if (dtype == boolean) continue;  // which memory holds as u8
     Builder b("f.0");
+    b.function().sizes = {intern("n")};
     auto argument = [&](DType of, int64_t elements) {
       const int64_t slot = std::ssize(b.function().buffers);
       return b.base(b.buffer({Buffer::Place::argument, of, elements, slot}));
@@ -174,7 +176,7 @@ TEST_CASE("lanes and memory are the same for the interpreter and for the machine
     int64_t next = 0;
     auto place = [&](Value i) { return b.at(out, b.add(b.integer(next++ * count), i)); };
 
-    b.loop(b.integer(0), b.mul(b.size(), b.integer(lanes)), lanes, {}, [&](Value i, const Values&) {
+    b.loop(b.integer(0), b.mul(b.size(0), b.integer(lanes)), lanes, {}, [&](Value i, const Values&) {
       Value a = b.load(b.at(x, i), true), c = b.load(b.at(y, i), true);
       Value mask = b.cast(b.load(b.at(flags, i), true), boolean), offsets = b.load(b.at(at, i), true);
       std::vector<int> crossed, reversed;
@@ -201,7 +203,7 @@ TEST_CASE("lanes and memory are the same for the interpreter and for the machine
       return Values();
     });
     // Carried values, branches and elements.
-    Values sums = b.loop(b.integer(0), b.size(), 1, {b.zero({dtype}), b.zero({dtype, true})}, [&](Value i, const Values& now) {
+    Values sums = b.loop(b.integer(0), b.size(0), 1, {b.zero({dtype}), b.zero({dtype, true})}, [&](Value i, const Values& now) {
       Value element = b.load(b.at(x, i), false), vector = b.load(b.at(y, i), true);
       Value flag = b.cast(b.load(b.at(flags, i), false), boolean);
       if (is_storage(dtype)) return b.branch(flag, [&] { return Values{element, now[1]}; }, [&] { return Values{now[0], vector}; });

@@ -23,6 +23,7 @@ Extent n(int64_t count) { return Extent(count, "n"); }
 // The sum of the squares of a buffer, as in loop.h.
 Function squares() {
   Builder b("train.0");
+  b.function().sizes = {intern("n")};
   b.function().threads = true;
   const Value x = b.base(b.buffer({Place::argument, f32, n(784), 0}));
   const Value y = b.base(b.buffer({Place::argument, f32, n(1), 1}));
@@ -68,6 +69,7 @@ void constants(Builder& b, Value i, Value x, Value v) {
 // Everything that the language has; the names are as bad as names can be.
 Function everything() {
   Builder b("a \"name\"\\\n\x01\xff");
+  b.function().sizes = {intern("n")};
   b.function().threads = true;
   b.function().numbers = 2;
   const Value a = b.base(b.buffer({Place::argument, f32, n(784), 0}));
@@ -77,7 +79,7 @@ Function everything() {
   const Value fault = b.base(b.buffer({Place::fault, i64, 3, 0}));
   b.buffer({Place::scratch, f32, 0, 128});
   b.buffer({Place::scratch, f32, 3, 640});
-  const Value i = b.add(b.thread(), b.mul(b.threads(), b.size()));
+  const Value i = b.add(b.thread(), b.mul(b.threads(), b.size(0)));
   const Value x = b.load(b.at(a, i), false), v = b.load(t, true, 64), mask = b.lt(v, b.splat(x));
   elementwise(b, i, x, v);
   constants(b, i, x, v);
@@ -96,7 +98,7 @@ Function everything() {
   b.gather(a, numbers, {}, {}), b.gather(a, far, mask, v);
   b.store(v, t), b.store(x, a, 4, b.eq(i, i)), b.store(v, b.at(a, i), 4, mask), b.store(b.given(1), fault, 8);
   b.scatter(v, a, far, {}), b.scatter(v, t, numbers, mask), b.prefetch(b.at(c, b.integer(-64)));
-  const Values results = b.loop(i, b.size(), 3, {s, x, v}, [&](Value j, const Values& carried) {
+  const Values results = b.loop(i, b.size(0), 3, {s, x, v}, [&](Value j, const Values& carried) {
     b.loop(j, i, 1, {}, [&](Value, const Values&) { return Values{}; });
     const Values both = b.branch(
         b.lt(i, j),
@@ -130,7 +132,7 @@ std::string flaw(const std::string& text) {
   return message.substr(0, message.find('\n'));
 }
 const std::string head =
-    "function \"f\" threads numbers 1\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 0\nbuffer 2 "
+    "function \"f\" threads numbers 1 sizes n\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 0\nbuffer 2 "
     "u8[n] argument 1\n";
 // Of nodes behind that head, which is lines 1 to 4.
 std::string flaw_of(const std::string& lines) { return flaw(head + lines); }
@@ -140,10 +142,10 @@ std::string flaw_of(const std::string& lines) { return flaw(head + lines); }
 TEST_CASE("a function prints its buffers and nodes by number, and reads back") {
   const Function f = squares();
   CHECK("\n" + loop::str(f) == R"(
-function "train.0" threads
+function "train.0" threads sizes n
 buffer 0 f32[784n] argument 0
 buffer 1 f32[n] argument 1
-  %7 = mul size, 784 : i64
+  %7 = mul size.n, 784 : i64
   loop %9 = 0 to %7 by 16 carry %10 = 0:f32x16
     %11 = at @0, %9 : @f32
     %12 = load %11 align 4 : f32x16
@@ -197,6 +199,7 @@ TEST_CASE("two functions are equal if all that they hold is") {
 TEST_CASE("constants are the shortest text that reads back to their bits") {
   auto written = [](ValueType type, uint64_t bits) {
     Builder b("f");
+    b.function().sizes = {intern("n")};
     b.store(b.bit_pattern(type, bits),
             b.base(b.buffer({Place::argument, type.dtype == boolean ? u8 : type.dtype, 16, 0})));
     const std::string text = loop::str(b.finish()), store = "store ";
@@ -245,10 +248,10 @@ TEST_CASE("a text that is no function is an Error with the place") {
   CHECK(flaw("function \"f\"\nbuffer 0 f32[1] scratch") == "a:2:24: expected an offset in bytes");
   CHECK(flaw_of("x") == "a:5:1: expected a node, 'loop', 'if' or 'function'");
   CHECK(flaw_of("end") == "a:5:1: expected a node, 'loop', 'if' or 'function'");
-  CHECK(flaw_of("%3 = add size, 1 : i64 : i64") == "a:5:24: expected the end of the line");
-  CHECK(flaw_of("%3 = add size 1 : i64") == "a:5:15: expected ':'");
-  CHECK(flaw_of("%3 = store size, @0 align 4 : i64") == "a:5:6: expected what the value is: add, load, ...");
-  CHECK(flaw_of("add size, 1 : i64") == "a:5:1: expected a node, 'loop', 'if' or 'function'");
+  CHECK(flaw_of("%3 = add size.n, 1 : i64 : i64") == "a:5:26: expected the end of the line");
+  CHECK(flaw_of("%3 = add size.n 1 : i64") == "a:5:17: expected ':'");
+  CHECK(flaw_of("%3 = store size.n, @0 align 4 : i64") == "a:5:6: expected what the value is: add, load, ...");
+  CHECK(flaw_of("add size.n, 1 : i64") == "a:5:1: expected a node, 'loop', 'if' or 'function'");
   CHECK(flaw_of("%3 = add ^, 1 : i64") == "a:5:10: expected a value");
   CHECK(flaw_of("%3 = add sizes, 1 : i64") ==
         "a:5:10: expected a value; a constant that is not an i64 is followed by its type: 0.5:f32");
@@ -283,9 +286,9 @@ TEST_CASE("a text that is no function is an Error with the place") {
 }
 
 TEST_CASE("the numbers of nodes must be what the order gives") {
-  CHECK(flaw_of("%3 = add size, 1 : i64") ==
+  CHECK(flaw_of("%3 = add size.n, 1 : i64") ==
         "a:5:1: the first node that is no leaf is %2, as there are 2 leaves; by the number here it is %3");
-  CHECK(flaw_of("%2 = add size, 1 : i64\n%4 = add %2, 1 : i64") == "a:6:1: this node is %3");
+  CHECK(flaw_of("%2 = add size.n, 1 : i64\n%4 = add %2, 1 : i64") == "a:6:1: this node is %3");
   CHECK(flaw_of("%2 = add %2, 1 : i64") == "a:5:10: no value of this number is made before");
   CHECK(flaw_of("prefetch @0\nprefetch @0\n%1 = add 1, 1 : i64") == "a:7:1: this node is %2 at least");
   CHECK(flaw_of("%2 = add 1, 2 : i64\nprefetch @0\n%4 = add %3, 1 : i64") ==
@@ -313,20 +316,20 @@ TEST_CASE("functions that are called stand before the one that calls them") {
   CHECK(flaw(g + "function \"h\"\n  %1 = call \"g\" 1:f32 : f32\n  yield %1\n" + f) ==
         "a:6:8: a function that is called calls none");
   CHECK(flaw(g + "function \"h\"\n  %1 = call \"g\" 1:f32 : f32\n  yield %1\n") ==
-        "a:5:1: h: it yields a value and has threads, numbers, buffers or functions; it is given its "
+        "a:5:1: h: it yields a value and has threads, numbers, sizes, buffers or functions; it is given its "
         "parameters alone");
   CHECK(flaw("function \"f\"\nparameters f32\n") == "a:1:1: f: it has parameters and yields no value");
   CHECK(flaw("function \"f\"\nparameters @f32\n") ==
         "a:1:1: f: a parameter is @f32; a function that is called touches no memory");
   CHECK(flaw("function \"f\"\n  yield 1, 1\n") == "a:1:1: f: it yields 2 values, and not one");
-  CHECK(flaw("function \"f\"\n  yield size\n") ==
-        "a:1:1: f: %0 size: a function that is called is given its parameters alone");
+  CHECK(flaw("function \"f\"\n  yield size.n\n") == "a:2:9: there is no run-time size 'n'");
   const std::string alone =
-      "a:1:1: f: it yields a value and has threads, numbers, buffers or functions; it is given its "
+      "a:1:1: f: it yields a value and has threads, numbers, sizes, buffers or functions; it is given its "
       "parameters alone";
   CHECK(flaw("function \"f\" threads\n  yield 1\n") == alone);
   CHECK(flaw("function \"f\" numbers 1\n  yield 1\n") == alone);
   CHECK(flaw("function \"f\"\nbuffer 0 f32[1] stack\n  yield 1\n") == alone);
+  CHECK(flaw("function \"f\" sizes n\n  yield 1\n") == alone);
 }
 
 TEST_CASE("loops and branches are nested at most 100 deep") {
@@ -345,7 +348,7 @@ TEST_CASE("loops and branches are nested at most 100 deep") {
 TEST_CASE("no text, cut or changed anywhere, does anything but an Error, or it is another function") {
   const std::string whole =
       "function \"g\"\nparameters f32x16, i32\n  %1 = neg parameter0 : f32x16\n  yield %1\n"
-      "function \"f\" threads numbers 2\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 64\n"
+      "function \"f\" threads numbers 2 sizes n\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 64\n"
       "  %11 = add thread, number1 : i64\n  %12 = load @1 align 64 mask true:boolx16 rest "
       "nan(0x7fa00000):f32x16 : f32x16\n"
       "  %13 = call \"g\" %12, -5:i32 : f32x16\n  loop %15 = 0 to %11 by 16 carry %16 = %13, %17 = @0\n"

@@ -20,7 +20,7 @@ std::string flaw(const std::string& text) {
   return message.substr(0, message.find('\n'));
 }
 const std::string head =
-    "function \"f\" threads numbers 1\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 0\nbuffer 2 "
+    "function \"f\" threads numbers 1 sizes n\nbuffer 0 f32[4n] argument 0\nbuffer 1 f32[64] scratch 0\nbuffer 2 "
     "u8[n] argument 1\n";
 // Of nodes behind that head, which is lines 1 to 4.
 std::string flaw_of(const std::string& lines) { return flaw(head + lines); }
@@ -39,7 +39,7 @@ std::string fault(Function f, const std::function<void(Function&)>& change) {
 Function small() {
   return parse(head +
                "  %4 = load @0 align 4 : f32\n"
-               "  loop %6 = 0 to size by 1 carry %7 = %4\n"
+               "  loop %6 = 0 to size.n by 1 carry %7 = %4\n"
                "    %8 = add %7, 1:f32 : f32\n"
                "    yield %8\n"
                "  end gives %9\n"
@@ -52,14 +52,14 @@ std::shared_ptr<const Function> callee(const std::string& text) {
 }  // namespace
 
 TEST_CASE("the types of each code are checked, and both sides named") {
-  CHECK(broken_by("%2 = add size, 1:i32 : i64") ==
+  CHECK(broken_by("%2 = add size.n, 1:i32 : i64") ==
         "f: %2 add: it is (i64, i32) -> i64, and must be (i64, i64) -> i64");
-  CHECK(broken_by("%2 = add size, 1:i64x16 : i64") ==
+  CHECK(broken_by("%2 = add size.n, 1:i64x16 : i64") ==
         "f: %2 add: it is (i64, i64x16) -> i64, and must be (i64, i64) -> i64");
-  CHECK(broken_by("%1 = add size : i64") == "f: %1 add: it is (i64) -> i64, and must be (i64, i64) -> i64");
+  CHECK(broken_by("%1 = add size.n : i64") == "f: %1 add: it is (i64) -> i64, and must be (i64, i64) -> i64");
   CHECK(broken_by("%1 = add true, true : bool") ==
         "f: %1 add: it is (bool, bool) -> bool, and must be of numbers");
-  CHECK(broken_by("%1 = fma size, size : i64") ==
+  CHECK(broken_by("%1 = fma size.n, size.n : i64") ==
         "f: %1 fma: it is (i64, i64) -> i64, and must be (i64, i64, i64) -> i64");
   CHECK(broken_by("%1 = sub @0, @0 : @f32") ==
         "f: %1 sub: it is (@f32, @f32) -> @f32, and must be (f32, f32) -> f32");
@@ -78,26 +78,26 @@ TEST_CASE("the types of each code are checked, and both sides named") {
   CHECK(broken_by("%1 = cast 1:f32 : bf16") == "f: %1 cast: it is (f32) -> bf16; of f16 and bf16, only f16 is cast, to and from f32");
   CHECK(broken_by("%1 = bits 1:f16 : u8") == "f: %1 bits: it is (f16) -> u8, and must be (f32) -> u8");
   CHECK(broken_by("%1 = bits 1:f16 : i32\n%2 = bits %1 : bf16") == "no error");
-  CHECK(broken_by("%1 = sqrt size : i64") == "f: %1 sqrt: it is (i64) -> i64, and must be of floats");
-  CHECK(broken_by("%1 = fma size, size, size : i64") ==
+  CHECK(broken_by("%1 = sqrt size.n : i64") == "f: %1 sqrt: it is (i64) -> i64, and must be of floats");
+  CHECK(broken_by("%1 = fma size.n, size.n, size.n : i64") ==
         "f: %1 fma: it is (i64, i64, i64) -> i64, and must be of floats");
   CHECK(broken_by("%1 = scale 1:f32, 1:f32 : f32") ==
         "f: %1 scale: it is (f32, f32) -> f32, and must be of f32x16");
   CHECK(broken_by("%2 = scale 1:f32, 1:i32 : f32") ==
         "f: %2 scale: it is (f32, i32) -> f32, and must be (f32, f32) -> f32");
-  CHECK(broken_by("%1 = copysign size, size : i64") ==
+  CHECK(broken_by("%1 = copysign size.n, size.n : i64") ==
         "f: %1 copysign: it is (i64, i64) -> i64, and must be of floats");
   CHECK(broken_by("%2 = lt 1:f32x16, 1:f32 : boolx16") ==
         "f: %2 lt: it is (f32x16, f32) -> boolx16, and must be (f32x16, f32x16) -> boolx16");
-  CHECK(broken_by("%1 = lt size, size : i64") ==
+  CHECK(broken_by("%1 = lt size.n, size.n : i64") ==
         "f: %1 lt: it is (i64, i64) -> i64, and must be (i64, i64) -> bool");
-  CHECK(broken_by("%1 = select size, size, size : i64") ==
+  CHECK(broken_by("%1 = select size.n, size.n, size.n : i64") ==
         "f: %1 select: it is (i64, i64, i64) -> i64, and must be (bool, i64, i64) -> i64");
-  CHECK(broken_by("%2 = select true:boolx16, size, size : i64") ==
+  CHECK(broken_by("%2 = select true:boolx16, size.n, size.n : i64") ==
         "f: %2 select: it is (boolx16, i64, i64) -> i64, and must be (bool, i64, i64) -> i64");
   CHECK(broken_by("%1 = cast 1:f32x16 : i32") ==
         "f: %1 cast: it is (f32x16) -> i32, and must be (f32) -> i32");
-  CHECK(broken_by("%1 = zero_extend size : i32") ==
+  CHECK(broken_by("%1 = zero_extend size.n : i32") ==
         "f: %1 zero_extend: it is (i64) -> i32, and must be of an integer to a wider one");
   CHECK(broken_by("%1 = zero_extend 1:f32 : i64") ==
         "f: %1 zero_extend: it is (f32) -> i64, and must be of an integer to a wider one");
@@ -106,7 +106,7 @@ TEST_CASE("the types of each code are checked, and both sides named") {
         "f: %1 bits: it is (f32) -> u8, and must be of types of one size");
   CHECK(broken_by("%1 = reference pow 1:f32 : f32") ==
         "f: %1 reference: it is (f32) -> f32, and must be (f32, f32) -> f32");
-  CHECK(broken_by("%1 = reference exp size : i64") ==
+  CHECK(broken_by("%1 = reference exp size.n : i64") ==
         "f: %1 reference: it is (i64) -> i64, and must be of floats");
   CHECK(broken_by("%1 = splat 1:f32x16 : f32x16") ==
         "f: %1 splat: it is (f32x16) -> f32x16, and must be (f32) -> f32x16");
@@ -134,7 +134,7 @@ TEST_CASE("the types, alignment and constant place of each access are checked") 
         "f: %3 load: it is (@f32, bool, f32x16) -> f32x16, and must be (@f32, boolx16, f32x16) -> f32x16");
   CHECK(broken_by("%2 = load @1 align 4 mask true rest true : f32") ==
         "f: %2 load: it is (@f32, bool, bool) -> f32, and must be (@f32, bool, f32) -> f32");
-  CHECK(broken_by("%2 = gather @1, size : f32x16") ==
+  CHECK(broken_by("%2 = gather @1, size.n : f32x16") ==
         "f: %2 gather: it is (@f32, i64) -> f32x16, and must be (@f32, i64x16) -> f32x16");
   CHECK(broken_by("%2 = gather @1, 1:i32 : f32x16") ==
         "f: %2 gather: it is (@f32, i32) -> f32x16, and must be (@f32, i32x16) -> f32x16");
@@ -143,7 +143,7 @@ TEST_CASE("the types, alignment and constant place of each access are checked") 
         "f: %3 store: it is (f32x16, @f32, bool), and must be (f32x16, @f32, boolx16)");
   CHECK(broken_by("scatter 1:f32, @1, 1:i64x16") ==
         "f: %3 scatter: it is (f32, @f32, i64x16), and must be (f32x16, @f32, i64x16)");
-  CHECK(broken_by("prefetch size") == "f: %1 prefetch: it is (i64), and must be (@i64)");
+  CHECK(broken_by("prefetch size.n") == "f: %1 prefetch: it is (i64), and must be (@i64)");
   const std::string alignment = "and must be a power of two, and at least the 4 of an element";
   CHECK(broken_by("%1 = load @0 align 2 : f32") == "f: %1 load: its alignment is 2, " + alignment);
   CHECK(broken_by("store 1:f32, @0 align 12") == "f: %2 store: its alignment is 12, " + alignment);
@@ -176,27 +176,30 @@ TEST_CASE("what loops and branches are given and give is checked") {
         "f: %2 loop: it carries (), and its block yields (i64)");
   CHECK(broken_by("loop %4 = 0 to 4 by 1 carry %5 = 0\nyield 0:f32\nend gives %6") ==
         "f: %3 loop: it carries (i64), and its block yields (f32)");
-  CHECK(broken_by("if size\nend") == "f: %1 branch: it is (i64), and must be (bool)");
+  CHECK(broken_by("if size.n\nend") == "f: %1 branch: it is (i64), and must be (bool)");
   CHECK(broken_by("if true\nyield 0\nend gives %3") == "f: %2 branch: its ways yield (i64) and ()");
   CHECK(broken_by("if true\nyield 0\nelse\nyield 0:f32\nend gives %4") ==
         "f: %3 branch: its ways yield (i64) and (f32)");
-  CHECK(broken_by("if true\n%3 = neg size : i64\nelse\n%4 = neg %3 : i64\nend") ==
+  CHECK(broken_by("if true\n%3 = neg size.n : i64\nelse\n%4 = neg %3 : i64\nend") ==
         "f: %4 neg: it uses %3, which is no value made before in a block around it");
   CHECK(broken_by("loop %3 = 0 to 4 by 1\nend\n%4 = neg %3 : i64") ==
         "f: %4 neg: it uses %3, which is no value made before in a block around it");
-  CHECK(broken_by("if true\n%3 = neg size : i64\nelse\nyield %3\nend") ==
+  CHECK(broken_by("if true\n%3 = neg size.n : i64\nelse\nyield %3\nend") ==
         "f: block 2 yields %3, which is no value made before in a block around it");
 }
 
 TEST_CASE("buffers lie apart and have extents that can be") {
-  auto buffers = [](const std::string& lines) { return flaw("function \"f\"\n" + lines).substr(7); };
+  auto buffers = [](const std::string& lines) { return flaw("function \"f\" sizes n\n" + lines).substr(7); };
   CHECK(buffers("buffer 0 bool[4] stack") == "f: buffer 0 is of bools, which are u8 in memory");
   CHECK(buffers("buffer 0 f32[-4] stack") == "f: buffer 0 has -4 elements");
   CHECK(buffers("buffer 0 f32[-4n] argument 0") == "f: buffer 0 has -4n elements");
   CHECK(buffers("buffer 0 f32[288230376151711745] stack") ==
         "f: buffer 0 of 288230376151711745 f32 has too many bytes");
-  CHECK(buffers("buffer 0 f32[n] argument 0\nbuffer 1 f32[2m] argument 1") ==
-        "f: buffer 1 has 2m elements, and another one depends on n");
+  CHECK(flaw("function \"f\" sizes n\nbuffer 0 f32[2n*m] argument 1") == "a:2:17: there is no run-time size 'm'");
+  CHECK(flaw("function \"f\" sizes n, t\nbuffer 0 f32[2t*n*t] argument 1") == "no error");
+  CHECK(flaw("function \"f\" sizes n, n") ==
+        "a:1:1: f: run-time size 1 is called 'n', which is no name or that of another one");
+  CHECK(flaw("function \"f\" sizes 4") == "a:1:20: expected the name of a run-time size");
   CHECK(buffers("buffer 0 f32[n] stack") == "f: buffer 0 is stack, whose extent is fixed, of n elements");
   CHECK(buffers("buffer 0 f32[n] scratch 0") ==
         "f: buffer 0 is scratch, whose extent is fixed, of n elements");
@@ -214,7 +217,9 @@ TEST_CASE("buffers lie apart and have extents that can be") {
   CHECK(flaw("function \"f\"\n  %1 = neg thread : i64") == "a:1:1: f: %0 thread: no threads are given");
   Function f = small();
   CHECK(fault(f, [](Function& g) { g.buffers[0].count = Extent(4, "4"); }) ==
-        "f: the run-time size of buffer 0 has no name");
+        "f: buffer 0 has 44 elements, and there is no run-time size 4");
+  CHECK(fault(f, [](Function& g) { g.sizes[0] = "4"; }) ==
+        "f: run-time size 0 is called '4', which is no name or that of another one");
   CHECK(fault(f, [](Function& g) { g.buffers[1].place = Place::stack, g.buffers[1].slot = 64; }) ==
         "f: buffer 1 is stack 64");
 }
@@ -227,7 +232,7 @@ TEST_CASE("what no text can say is checked too: leaves") {
   CHECK(fault(f, [](Function& g) { g.nodes[1].integer = 1 << 20, g.nodes[1].type = {u8}; }) ==
         "f: %1 constant: its bits are 0x100000, and a u8 has 8");
   CHECK(fault(f, [](Function& g) { g.nodes[2].integer = 1; }) ==
-        "f: %2 size: it has the integer 1, which it does not use");
+        "f: %2 size: it is size 1 of 1");
   CHECK(fault(f, [](Function& g) { g.nodes[2].type = {f32}; }) == "f: %2 size: it is f32, and must be i64");
   CHECK(fault(f, [](Function& g) { g.nodes[2].operands = {0}; }) ==
         "f: %2 size: a leaf has operands, lanes or blocks");

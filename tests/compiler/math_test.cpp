@@ -19,7 +19,7 @@ constexpr int64_t batch = 1 << 14;
 KernelList applied(Scalar::Function f, DType dtype, bool single) {
   KernelList list;
   list.entry = fmt::format("{}_{}{}", function(f).name, name(dtype), single ? "_single" : "");
-  list.size = Extent(1, "n").size, list.maximum = batch;
+  list.sizes = {{"n", batch}};
   Shape shape = single ? Shape{} : Shape{Extent(1, "n")};
   auto add = [&](std::string name, Storage storage, int64_t slot) {
     list.buffers.push_back(

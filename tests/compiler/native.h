@@ -46,12 +46,12 @@ struct Memory {
   std::vector<std::vector<std::byte>> bytes;
 };
 
-inline Memory fill(const KernelList& list, int64_t n, const std::function<double(BufferId, int64_t)>& element) {
+inline Memory fill(const KernelList& list, const Sizes& sizes, const std::function<double(BufferId, int64_t)>& element) {
   Memory memory;
   for (size_t id = 0; id < list.buffers.size(); ++id) {
     const Type& type = list.buffers[id].type;
-    memory.bytes.emplace_back(static_cast<size_t>(type.bytes(n)));
-    for (int64_t i = 0; i < type.elements().at(n); ++i) {
+    memory.bytes.emplace_back(static_cast<size_t>(type.bytes(sizes)));
+    for (int64_t i = 0; i < type.elements().at(sizes); ++i) {
       double x = element(static_cast<BufferId>(id), i);
       store_number(memory.bytes.back().data(), i, {type.dtype, x, is_float(type.dtype) ? 0 : static_cast<int64_t>(x)});
     }
@@ -60,7 +60,7 @@ inline Memory fill(const KernelList& list, int64_t n, const std::function<double
 }
 
 // Runs `action` over the memory as a KernelMemory.
-inline void by_slot(const KernelList& list, int64_t n, Memory& memory, const std::function<void(KernelMemory&)>& action) {
+inline void by_slot(const KernelList& list, const Sizes& sizes, Memory& memory, const std::function<void(KernelMemory&)>& action) {
   KernelMemory slots;
   slots.arena.resize(static_cast<size_t>(list.arena_bytes));
   auto table = [&](Storage storage) -> std::vector<std::vector<std::byte>>& {
@@ -75,11 +75,11 @@ inline void by_slot(const KernelList& list, int64_t n, Memory& memory, const std
     if (!in_memory(b.storage) || b.storage == Storage::arena) continue;
     auto& tables = table(b.storage);
     tables.resize(std::max(tables.size(), static_cast<size_t>(b.slot) + 1));
-    tables[static_cast<size_t>(b.slot)].resize(static_cast<size_t>(b.type.bytes(n)));
+    tables[static_cast<size_t>(b.slot)].resize(static_cast<size_t>(b.type.bytes(sizes)));
   }
   auto each = [&](auto copy) {
     for (size_t id = 0; id < list.buffers.size(); ++id)
-      if (in_memory(list.buffers[id].storage)) copy(memory.bytes[id], slots.bytes(list, static_cast<BufferId>(id), n).data());
+      if (in_memory(list.buffers[id].storage)) copy(memory.bytes[id], slots.bytes(list, static_cast<BufferId>(id), sizes).data());
   };
   each([](const auto& from, std::byte* to) { std::memcpy(to, from.data(), from.size()); });
   action(slots);
@@ -87,12 +87,12 @@ inline void by_slot(const KernelList& list, int64_t n, Memory& memory, const std
 }
 
 // What the kernels mean: the interpreter's run over the memory.
-inline void expect(const KernelList& list, int64_t n, Memory& memory) {
-  by_slot(list, n, memory, [&](KernelMemory& slots) { interpret(list, slots, n); });
+inline void expect(const KernelList& list, const Sizes& sizes, Memory& memory) {
+  by_slot(list, sizes, memory, [&](KernelMemory& slots) { interpret(list, slots, sizes); });
 }
 // What their loops do, for any machine.
-inline void run_loops(const KernelList& list, const Target& target, int64_t n, int64_t threads, Memory& memory) {
-  by_slot(list, n, memory, [&](KernelMemory& slots) { tenon::run_loops(list, slots, n, target, threads); });
+inline void run_loops(const KernelList& list, const Target& target, const Sizes& sizes, int64_t threads, Memory& memory) {
+  by_slot(list, sizes, memory, [&](KernelMemory& slots) { tenon::run_loops(list, slots, sizes, target, threads); });
 }
 
 class SpinBarrier {
@@ -129,7 +129,7 @@ inline NativeCode linked(std::vector<KernelList> entries, const Target& target) 
 }
 
 // Runs the one entry of the list over the memory; buffers lie at the end of their pages or at the beginning.
-inline Fault run(const KernelList& list, const NativeCode& code, int64_t n, int64_t threads, bool at_end, Memory& memory) {
+inline Fault run(const KernelList& list, const NativeCode& code, const Sizes& sizes, int64_t threads, bool at_end, Memory& memory) {
   std::map<Storage, std::vector<std::byte*>> tables;
   std::vector<Guarded> guarded;
   std::vector<std::byte*> places(list.buffers.size());
@@ -152,9 +152,11 @@ inline Fault run(const KernelList& list, const NativeCode& code, int64_t n, int6
   SpinBarrier barrier(threads);
   std::vector<Guarded> scratch;
   for (int64_t t = 0; t < threads; ++t) scratch.emplace_back((code.entries[0].scratch_bytes + 63) / 64 * 64, false);
+  std::vector<int64_t> values;
+  for (const auto& [size, maximum] : list.sizes) values.push_back(sizes.at(size));
   auto thread = [&](int64_t t) {
     Frame frame{tables[Storage::input].data(), tables[Storage::state].data(), tables[Storage::output].data(),
-                tables[Storage::constant].data(), arena.data, scratch[static_cast<size_t>(t)].data, n, t, threads,
+                tables[Storage::constant].data(), arena.data, scratch[static_cast<size_t>(t)].data, values.data(), t, threads,
                 SpinBarrier::meet, &barrier, &fault};
     code.entries[0].function(&frame);
   };
@@ -169,11 +171,11 @@ inline Fault run(const KernelList& list, const NativeCode& code, int64_t n, int6
 }
 
 // The name of the first buffer (and its element) in which two runs differ, NaNs being equal; empty if none.
-inline std::string difference(const KernelList& list, int64_t n, const Memory& a, const Memory& b) {
+inline std::string difference(const KernelList& list, const Sizes& sizes, const Memory& a, const Memory& b) {
   for (size_t id = 0; id < list.buffers.size(); ++id) {
     const Buffer& buffer = list.buffers[id];
     if (buffer.storage == Storage::row || buffer.storage == Storage::tile) continue;
-    for (int64_t i = 0; i < buffer.type.elements().at(n); ++i) {
+    for (int64_t i = 0; i < buffer.type.elements().at(sizes); ++i) {
       Number x = load_number(a.bytes[id].data(), buffer.type.dtype, i), y = load_number(b.bytes[id].data(), buffer.type.dtype, i);
       if (std::isnan(x.real) && std::isnan(y.real)) continue;
       if (x.whole != y.whole || std::bit_cast<uint64_t>(x.real) != std::bit_cast<uint64_t>(y.real))
@@ -195,16 +197,14 @@ struct Sketch {
     Buffer buffer{.name = fmt::format("b{}", list.buffers.size()), .type = {dtype, std::move(shape)}, .storage = storage, .slot = slot};
     if (storage == Storage::arena) {
       buffer.offset = list.arena_bytes;
-      list.arena_bytes += (buffer.type.bytes(list.maximum) + 63) / 64 * 64;
+      list.arena_bytes += (buffer.type.bytes(list.sizes) + 63) / 64 * 64;
     }
     list.buffers.push_back(buffer);
     return static_cast<BufferId>(list.buffers.size()) - 1;
   }
   Extent n(int64_t maximum) {
-    list.maximum = maximum;
-    Extent n(1, "n");
-    list.size = n.size;
-    return n;
+    list.sizes.set("n", maximum);
+    return Extent(1, "n");
   }
   Scalar at(BufferId id, std::vector<Scalar> index) {
     return Scalar::read(id, list.buffers[static_cast<size_t>(id)].type.dtype, std::move(index));

@@ -20,10 +20,10 @@ int64_t environment(const char* name, int64_t otherwise) {
 }
 
 // A tensor of concrete type with values that are exact in it, flush to a page that faults: behind it or before it.
-Tensor random_tensor(Dice& dice, const Type& type, int64_t n, bool at_end) {
+Tensor random_tensor(Dice& dice, const Type& type, const Sizes& sizes, bool at_end) {
   Extents extents;
-  for (Extent extent : type.shape) extents.push_back(extent.at(n));
-  auto pages = std::make_shared<native::Guarded>(type.bytes(n), at_end);
+  for (Extent extent : type.shape) extents.push_back(extent.at(sizes));
+  auto pages = std::make_shared<native::Guarded>(type.bytes(sizes), at_end);
   Tensor tensor = Tensor::view(type.dtype, extents, pages->data, pages);
   auto fill = [&](auto zero, auto value) {
     for (auto& element : tensor.write<decltype(zero)>()) element = static_cast<decltype(zero)>(value());
@@ -85,16 +85,14 @@ void check_seed(int64_t seed, Count& count) {
     CAPTURE(entry.name);
     Bindings bindings;
     std::vector<Input> inputs;
-    bool bound = program.size.empty();
     for (const Binding& binding : entry.inputs) {
-      Tensor tensor = random_tensor(dice, binding.type, random.n, seed % 2 == 0);
+      Tensor tensor = random_tensor(dice, binding.type, random.sizes, seed % 2 == 0);
       bindings.emplace(binding.name, reference(tensor));
       inputs.emplace_back(binding.name, tensor);
-      for (Extent extent : binding.type.shape) bound |= extent.symbolic();
     }
-    if (!bound) inputs.emplace_back(program.size, random.n);
+    for (const auto& [size, value] : random.sizes) inputs.emplace_back(size, value);
     for (const StateBinding& state : program.states) bindings.emplace(state.name, reference(session.read(state.name)));
-    EntryResult expected = evaluate_entry(body, entry.name, bindings, random.n);
+    EntryResult expected = evaluate_entry(body, entry.name, bindings, random.sizes);
     Results actual = results(session, entry, inputs);
     for (size_t i = 0; i < actual.size(); ++i) {
       bool output = i < entry.outputs.size();
@@ -128,20 +126,18 @@ TEST_CASE("random graphs: compiled agrees with evaluated, in the same bits by an
 namespace {
 
 // All outputs and states after one run of each entry, by name; equal inputs for equal seeds.
-std::map<std::string, Tensor> run_all(const Program& program, int64_t seed, int64_t n) {
+std::map<std::string, Tensor> run_all(const Program& program, int64_t seed, const Sizes& sizes) {
   Session session(program, {.threads = 1 + static_cast<int>(seed % 2)});
   session.init(seed);
   std::map<std::string, Tensor> all;
   for (const ProgramEntry& entry : program.entries) {
     if (entry.name == "init") continue;
     std::vector<Input> inputs;
-    bool bound = program.size.empty();
     for (const Binding& binding : entry.inputs) {
       Dice dice{static_cast<uint64_t>(seed * 977 + binding.name.back())};
-      inputs.emplace_back(binding.name, random_tensor(dice, binding.type, n, true));
-      for (Extent extent : binding.type.shape) bound |= extent.symbolic();
+      inputs.emplace_back(binding.name, random_tensor(dice, binding.type, sizes, true));
     }
-    if (!bound) inputs.emplace_back(program.size, n);
+    for (const auto& [size, maximum] : program.sizes) inputs.emplace_back(size, sizes.at(size));
     Results found = results(session, entry, inputs);
     for (size_t i = 0; i < entry.outputs.size(); ++i) all[entry.name + " " + entry.outputs[i].name] = found[i];
     for (size_t i = 0; i < program.states.size(); ++i)
@@ -150,34 +146,36 @@ std::map<std::string, Tensor> run_all(const Program& program, int64_t seed, int6
   return all;
 }
 
-// The program in which the run-time size is the number n.
-Graph with_size(const Graph& graph, int64_t n) {
+// The program in which the run-time sizes are those numbers.
+Graph with_sizes(const Graph& graph, const Sizes& sizes) {
   std::string text = print(graph), result;
-  text = std::regex_replace(text, std::regex("\nsize n <= [^\n]*"), "");
-  std::regex sized("([\\[,])([0-9]*)n(?=[\\],])");
+  text = std::regex_replace(text, std::regex("\nsize [nt] <= [^\n]*"), "");
+  std::regex sized("([\\[,])([0-9]*)([nt](\\*[nt])*)(?=[\\],])");
   auto from = text.cbegin();
   for (std::smatch match; std::regex_search(from, text.cend(), match, sized); from = match[0].second) {
-    int64_t factor = match[2].length() ? std::stoll(match[2]) : 1;
-    result.append(from, match[0].first).append(match[1]).append(std::to_string(factor * n));
+    int64_t number = match[2].length() ? std::stoll(match[2]) : 1;
+    for (char c : match[3].str())
+      if (c != '*') number *= sizes.at(std::string_view(&c, 1));
+    result.append(from, match[0].first).append(match[1]).append(std::to_string(number));
   }
   return parse(result.append(from, text.cend()));
 }
 
 }  // namespace
 
-TEST_CASE("random graphs: the same bits without the exact passes, and with a constant for the run-time size") {
+TEST_CASE("random graphs: the same bits without the exact passes, and with constants for the run-time sizes") {
   int64_t first = environment("TENON_RANDOM_SEED", 1), seeds = environment("TENON_RANDOM_COUNT", 150) / 10;
   for (int64_t seed = first; seed < first + seeds; ++seed) {
     CAPTURE(seed);
     RandomGraph random = random_graph(static_cast<uint64_t>(seed));
-    auto expected = run_all(compile(random.graph, {.listings = false}), seed, random.n);
+    auto expected = run_all(compile(random.graph, {.listings = false}), seed, random.sizes);
     auto check_same = [&](const Program& program) {
-      auto actual = run_all(program, seed, random.n);
+      auto actual = run_all(program, seed, random.sizes);
       REQUIRE(actual.size() == expected.size());
       for (const auto& [name, tensor] : expected) CHECK_MESSAGE(actual.at(name).same_bits(tensor), name);
     };
-    Program fixed = compile(with_size(random.graph, random.n), {.listings = false});
-    CHECK(fixed.size.empty());
+    Program fixed = compile(with_sizes(random.graph, random.sizes), {.listings = false});
+    CHECK(fixed.sizes.empty());
     check_same(fixed);
     setenv("TENON_SKIP", "simplify,fold", 1);  // the environment is the only door to this
     Program skipped = compile(random.graph, {.listings = false});

@@ -23,11 +23,11 @@ std::string shared(const std::string& text) {
 
 TEST_CASE("a value is made once in a block and inside of it, and again after it") {
   CHECK(shared(R"(
-function "f"
+function "f" sizes n
 buffer 0 f32[99] argument 0
-  %6 = mul size, 3 : i64
+  %6 = mul size.n, 3 : i64
   loop %8 = 0 to 9 by 1
-    %9 = mul size, 3 : i64
+    %9 = mul size.n, 3 : i64
     %10 = add %9, %8 : i64
     %11 = add %6, %8 : i64
     %12 = at @0, %10 : @f32
@@ -41,9 +41,9 @@ buffer 0 f32[99] argument 0
     store 1.5:f32, %19 align 4
   end
 )") == R"(
-function "f"
+function "f" sizes n
 buffer 0 f32[99] argument 0
-  %6 = mul size, 3 : i64
+  %6 = mul size.n, 3 : i64
   loop %8 = 0 to 9 by 1
     %9 = add %6, %8 : i64
     %10 = at @0, %9 : @f32
@@ -86,28 +86,28 @@ buffer 1 f32[99] argument 1
 
 TEST_CASE("the ways of a branch share with what is around it, not with each other") {
   CHECK(shared(R"(
-function "f"
+function "f" sizes n
 buffer 0 i64[9] argument 0
-  %3 = lt size, 5 : bool
+  %3 = lt size.n, 5 : bool
   if %3
-    %5 = mul size, size : i64
+    %5 = mul size.n, size.n : i64
     store %5, @0 align 8
   else
-    %7 = mul size, size : i64
-    %8 = lt size, 5 : bool
-    %9 = select %8, %7, size : i64
+    %7 = mul size.n, size.n : i64
+    %8 = lt size.n, 5 : bool
+    %9 = select %8, %7, size.n : i64
     store %9, @0 align 8
   end
 )") == R"(
-function "f"
+function "f" sizes n
 buffer 0 i64[9] argument 0
-  %3 = lt size, 5 : bool
+  %3 = lt size.n, 5 : bool
   if %3
-    %5 = mul size, size : i64
+    %5 = mul size.n, size.n : i64
     store %5, @0 align 8
   else
-    %7 = mul size, size : i64
-    %8 = select %3, %7, size : i64
+    %7 = mul size.n, size.n : i64
+    %8 = select %3, %7, size.n : i64
     store %8, @0 align 8
   end
 )");

@@ -82,7 +82,8 @@ TEST_CASE("errors word for word") {
   CHECK(at("state %0 = %0") == "a.ir:3:6: %0 is no parameter or state");
   CHECK(at("state %1 = %0") == "a.ir:4:6: %1 is f32[3,2], its initial value is f32[n,3]");
   CHECK(at("allow_unreached %0") == "a.ir:7:1: allow_unreached %0: no parameter or state");
-  CHECK(at("size m <= 3") == "a.ir:5:1: size: there is a run-time size 'n' already; a graph has one");
+  CHECK(at("size m <= 3") == "no error");
+  CHECK(at("size m <= 0") == "a.ir:5:1: size: the maximum of 'm' is 0; it must be at least 1");
   CHECK(at("size n <= 3") == "a.ir:5:1: size 'n' is there twice");
   CHECK(at("support %1 = count") == "a.ir:7:1: support %1: no input");
   CHECK(at("support %0 = any") == "a.ir:5:14: expected unit_interval, positive or count");

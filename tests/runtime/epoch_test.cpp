@@ -13,15 +13,14 @@ namespace {
 void average(const Frame* frame) {
   if (frame->thread != 0) return;
   float sum = 0;
-  for (int64_t i = 0; i < frame->size; ++i) sum += reinterpret_cast<const float*>(frame->inputs[0])[i];
-  sum /= static_cast<float>(frame->size);
+  for (int64_t i = 0; i < frame->sizes[0]; ++i) sum += reinterpret_cast<const float*>(frame->inputs[0])[i];
+  sum /= static_cast<float>(frame->sizes[0]);
   std::memcpy(frame->outputs[0], &sum, sizeof sum);
 }
 
 Program program() {
   Program program;
-  program.size = "n";
-  program.maximum = 4;
+  program.sizes = {{"n", 4}};
   const Type scalar{f32, {}}, rows{f32, {Extent(1, "n")}};
   for (const char* name : {"train", "all"}) {
     ProgramEntry entry;

@@ -22,14 +22,14 @@ inline void init_entry(const Frame* f) {
 inline void train_entry(const Frame* f) {
   const auto* x = reinterpret_cast<const uint8_t*>(f->inputs[0]);
   float* y = f32s(f->outputs[1]);
-  for (int64_t i = f->size * f->thread / f->threads; i < f->size * (f->thread + 1) / f->threads; ++i) {
+  for (int64_t i = f->sizes[0] * f->thread / f->threads; i < f->sizes[0] * (f->thread + 1) / f->threads; ++i) {
     y[i] = 0;
     for (int j = 0; j < 3; ++j) y[i] += f32s(f->states[0])[j] * static_cast<float>(x[3 * i + j]);
   }
   if (f->threads > 1) f->barrier(f->team);
   if (f->thread != 0) return;
   float loss = 0;
-  for (int64_t i = 0; i < f->size; ++i) {
+  for (int64_t i = 0; i < f->sizes[0]; ++i) {
     loss += y[i] - static_cast<float>(std::to_integer<int>(f->inputs[1][i]));
     for (int j = 0; j < 3; ++j)
       f32s(f->states[0])[j] -= f32s(f->inputs[2])[0] * static_cast<float>(x[3 * i + j]);
@@ -40,12 +40,12 @@ inline void train_entry(const Frame* f) {
 
 inline void gather_entry(const Frame* f) {
   const auto* index = reinterpret_cast<const int32_t*>(f->inputs[0]);
-  for (int64_t i = 0; i < f->size; ++i)
+  for (int64_t i = 0; i < f->sizes[0]; ++i)
     if (index[i] < 0 || index[i] >= 3) {
       *f->fault = {.check = 0, .element = i, .value = index[i]};
       return;
     }
-  for (int64_t i = 0; i < f->size; ++i) f32s(f->outputs[0])[i] = f32s(f->states[0])[index[i]];
+  for (int64_t i = 0; i < f->sizes[0]; ++i) f32s(f->outputs[0])[i] = f32s(f->states[0])[index[i]];
   f32s(f->states[0])[0] += 1;
 }
 
@@ -61,8 +61,7 @@ inline StateBinding state(const char* name, Type type, bool trainable) {
 inline Program linear_program(int64_t maximum = 64, int64_t threads = 1) {
   const Extent n(1, "n");
   Program p;
-  p.size = "n";
-  p.maximum = maximum;
+  p.sizes = {{"n", maximum}};
   p.states = {state("W", {f32, {3}}, true), state("seed", {i64, {}}, false), state("step", {i64, {}}, false)};
   p.graph_hash = "12ab";
   ProgramEntry init;

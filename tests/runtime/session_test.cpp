@@ -44,7 +44,7 @@ TEST_CASE("a prepared step keeps its inputs bound, and its results keep their ad
   pixels = {2, 0, 0};
   step.run();
   CHECK(*loss == 2);
-  CHECK(step.size() == 1);
+  CHECK(step.sizes() == Sizes{{"n", 1}});
   step.bind("x", x);
   CHECK(message([&] { step.run(); }) == "train.cpp:10: train: input label: n is 1, but 2 by input x");
   step.bind("label", label);
@@ -180,7 +180,7 @@ TEST_CASE("an entry whose inputs do not tell the size takes its maximum, or the 
   entry.inputs.clear();
   entry.checks.clear();
   entry.function = [](const Frame* f) {
-    for (int64_t i = 0; i < f->size; ++i) test::f32s(f->outputs[0])[i] = static_cast<float>(i);
+    for (int64_t i = 0; i < f->sizes[0]; ++i) test::f32s(f->outputs[0])[i] = static_cast<float>(i);
   };
   Session session(program, {.guarded = true});
   session.init(0);
