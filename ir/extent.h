@@ -42,6 +42,8 @@ class Sizes {
   size_t size() const { return sizes_.size(); }
   bool operator==(const Sizes&) const = default;
 
+  static constexpr size_t largest = 8;  // as many may a program have
+
  private:
   std::vector<Size> sizes_;
   std::optional<int64_t> others_;  // of those that are not named

@@ -241,6 +241,8 @@ Extent Graph::size(std::string_view name, int64_t maximum, std::source_location 
   Sizes& sizes = body_->sizes;
   if (sizes.contains(name) && sizes.at(name) != maximum)
     fail(at, "size: '{}' has the maximum {} already, not {}", name, sizes.at(name), maximum);
+  if (!sizes.contains(name) && sizes.size() == Sizes::largest)
+    fail(at, "size: '{}' would be one more than {}, the most run-time sizes of a graph", name, Sizes::largest);
   sizes.set(name, maximum);
   return Extent(1, name);
 }

@@ -1,6 +1,7 @@
 #pragma once
 // A compiled program: plain data that the compiler fills in and any number of Sessions run. It knows no graph and no
 // LLVM; `code` keeps the native code alive.
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -29,12 +30,12 @@ struct Frame {
   const std::byte* const* constants;  // by ProgramEntry::constants
   std::byte* arena;                   // ProgramEntry::arena_bytes, aligned to 64
   std::byte* scratch;                 // this thread's ProgramEntry::scratch_bytes, aligned to 64
-  const int64_t* sizes;               // by Program::sizes
   int64_t thread;                     // 0 <= thread < threads
   int64_t threads;
   void (*barrier)(void* team);        // all threads meet; not called when threads is 1
   void* team;
   Fault* fault;                       // shared; check kernels run on thread 0 and return from the entry on all threads
+  std::array<int64_t, Sizes::largest> sizes = {};  // by Program::sizes
 };
 
 // Every thread of the team enters it once. It returns early, before any state is written, if it sets the fault.

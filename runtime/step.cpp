@@ -129,7 +129,6 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
       entry_(&entry),
       inputs_(entry.inputs.size()),
       sizes_(memory_->program->sizes),
-      size_values_(sizes_.size()),
       size_from_(sizes_.size()),
       initial_(entry.name == "init") {
   for (const auto& [size, maximum] : memory_->program->sizes) sizes_.set(size, 0);
@@ -147,7 +146,6 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
          .constants = memory_->constants[number].data(),
          .arena = memory_->arena.data(),
          .scratch = memory_->scratch[static_cast<size_t>(thread)],
-         .sizes = size_values_.data(),
          .thread = thread,
          .threads = threads,
          .barrier = &Team::barrier,
@@ -244,7 +242,8 @@ void Step::settle() {
   size_t next = 0;
   for (const auto& [size, maximum] : maxima) {
     if (sizes_.at(size) == 0) sizes_.set(size, maximum);
-    size_values_[next++] = sizes_.at(size);
+    for (Frame& frame : frames_) frame.sizes[next] = sizes_.at(size);
+    ++next;
   }
   settled_ = true;
 }

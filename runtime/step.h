@@ -94,9 +94,8 @@ class Step {
   std::vector<std::byte*> inputs_;  // what the frames point at
   std::vector<Frame> frames_;       // one per thread
   Sizes sizes_;
-  Sizes bound_sizes_;                 // by name; 0: not
-  std::vector<int64_t> size_values_;  // what the frames point at
-  std::vector<int> size_from_;        // the input that says what the size is
+  Sizes bound_sizes_;           // by name; 0: not
+  std::vector<int> size_from_;  // the input that says what the size is
   bool settled_ = false;
   bool initial_ = false;  // the entry init, which runs before the states have values
 };

@@ -68,6 +68,7 @@ void HeadReader::size() {
   const size_t start = at_;
   const std::string_view name = TextReader::word("the name of a run-time size");
   if (list_.sizes.contains(name)) fail_at(start, fmt::format("the run-time size '{}' is there twice", name));
+  if (list_.sizes.size() == Sizes::largest) fail_at(start, fmt::format("there are more than {} run-time sizes", Sizes::largest));
   expect("<=");
   list_.sizes.set(name, count("the maximum of a size", 1));
   sizes_.insert(std::string(name));

@@ -30,6 +30,7 @@ int64_t bytes(const Function& f, size_t i) {
 
 void verify_buffers(const Function& f) {
   using Place = Buffer::Place;
+  if (f.sizes.size() > Sizes::largest) broken(f, "it has {} run-time sizes, more than {}", f.sizes.size(), Sizes::largest);
   for (size_t i = 0; i < f.sizes.size(); ++i)
     if (!is_word(f.sizes[i]) || std::ranges::find(f.sizes, f.sizes[i]) != f.sizes.begin() + static_cast<std::ptrdiff_t>(i))
       broken(f, "run-time size {} is called '{}', which is no name or that of another one", i, f.sizes[i]);

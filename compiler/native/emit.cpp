@@ -97,10 +97,8 @@ llvm::Value* Emitter::leaf(const loop::Node& node) {
     }
     case loop::Code::size: {
       llvm::IRBuilder<> once(entry_->getTerminator());
-      llvm::Value* sizes =
-          once.CreateLoad(once.getPtrTy(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offsetof(Frame, sizes)));
-      return once.CreateLoad(once.getInt64Ty(),
-                             once.CreateConstInBoundsGEP1_64(once.getInt64Ty(), sizes, static_cast<uint64_t>(node.integer)));
+      const size_t offset = offsetof(Frame, sizes) + sizeof(int64_t) * static_cast<size_t>(node.integer);
+      return once.CreateLoad(once.getInt64Ty(), once.CreateConstInBoundsGEP1_64(once.getInt8Ty(), frame, offset));
     }
     case loop::Code::thread: return thread;
     case loop::Code::threads: return threads;

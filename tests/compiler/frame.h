@@ -36,8 +36,8 @@ inline void run(const NativeEntry& entry, std::vector<std::byte*> inputs, std::v
   std::memset(scratch.get(), 0xff, bytes);
   Fault fault;
   for (int64_t thread = 0; thread < threads; ++thread) {
-    Frame frame{inputs.data(), states.data(), outputs.data(), nullptr, nullptr, scratch.get(), &n,
-                thread,        threads,       nullptr,        nullptr, &fault};
+    Frame frame{inputs.data(), states.data(), outputs.data(), nullptr, nullptr, scratch.get(),
+                thread,        threads,       nullptr,        nullptr, &fault,  {n}};
     entry.function(&frame);
   }
 }

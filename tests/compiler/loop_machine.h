@@ -54,8 +54,8 @@ inline void run_machine(const Function& function, const Target& target, std::vec
   std::vector<std::byte*> inputs;
   for (Bytes& bytes : arguments) inputs.push_back(bytes.data());
   const Frame frame{.inputs = inputs.data(), .states = nullptr, .outputs = nullptr, .constants = nullptr, .arena = nullptr,
-                    .scratch = nullptr, .sizes = &n, .thread = 0, .threads = 1, .barrier = nullptr, .team = nullptr,
-                    .fault = nullptr};
+                    .scratch = nullptr, .thread = 0, .threads = 1, .barrier = nullptr, .team = nullptr,
+                    .fault = nullptr, .sizes = {n}};
   code.entries[0].function(&frame);
 }
 

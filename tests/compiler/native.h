@@ -152,12 +152,12 @@ inline Fault run(const KernelList& list, const NativeCode& code, const Sizes& si
   SpinBarrier barrier(threads);
   std::vector<Guarded> scratch;
   for (int64_t t = 0; t < threads; ++t) scratch.emplace_back((code.entries[0].scratch_bytes + 63) / 64 * 64, false);
-  std::vector<int64_t> values;
-  for (const auto& [size, maximum] : list.sizes) values.push_back(sizes.at(size));
+  std::array<int64_t, Sizes::largest> values{};
+  for (size_t next = 0; const auto& [size, maximum] : list.sizes) values[next++] = sizes.at(size);
   auto thread = [&](int64_t t) {
     Frame frame{tables[Storage::input].data(), tables[Storage::state].data(), tables[Storage::output].data(),
-                tables[Storage::constant].data(), arena.data, scratch[static_cast<size_t>(t)].data, values.data(), t, threads,
-                SpinBarrier::meet, &barrier, &fault};
+                tables[Storage::constant].data(), arena.data, scratch[static_cast<size_t>(t)].data, t, threads,
+                SpinBarrier::meet, &barrier, &fault, values};
     code.entries[0].function(&frame);
   };
   for (Storage storage : {Storage::input, Storage::state, Storage::output, Storage::constant}) tables[storage];

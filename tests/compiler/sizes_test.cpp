@@ -128,6 +128,9 @@ TEST_CASE("several sizes, and products of them, read back from their text") {
         "a:3:40: an extent is a product of 8 run-time sizes at most, not n*n*n*n*n*n*n*n*n");
   CHECK(flaw("size n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n*n*n*n*n,n*n*n*n] : f32[n*n*n*n*n,n*n*n*n]") ==
         "a:3:6: input: f32[n*n*n*n*n,n*n*n*n] is not a possible type: it has more than 8 run-time sizes");
+  std::string nine;
+  for (char name = 'a'; name <= 'i'; ++name) nine += std::string("size ") + name + " <= 4\n";
+  CHECK(flaw(nine) == "a:10:1: size: 'i' would be one more than 8, the most run-time sizes of a graph");
   CHECK(flaw("size n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n*] : f32[4]") ==
         "a:3:42: expected the name of a run-time size");
 }
