@@ -63,9 +63,7 @@ double median(std::vector<double> samples) {
   return *middle;
 }
 
-double minimum(const std::vector<double>& samples) {
-  return *std::min_element(samples.begin(), samples.end());
-}
+double minimum(const std::vector<double>& samples) { return *std::min_element(samples.begin(), samples.end()); }
 
 Table::Table(std::vector<Column> columns, bool json) : columns_(std::move(columns)), json_(json) {
   if (json_) return;
@@ -78,8 +76,7 @@ void Table::row(const std::vector<Cell>& cells) const {
   std::string line;
   for (size_t i = 0; i < cells.size(); ++i) {
     const std::string* text = std::get_if<std::string>(&cells[i]);
-    const std::string value =
-        text ? *text : fmt::format("{:.{}f}", std::get<double>(cells[i]), columns_[i].digits);
+    const std::string value = text ? *text : fmt::format("{:.{}f}", std::get<double>(cells[i]), columns_[i].digits);
     if (json_)
       line += fmt::format("{}\"{}\":{}", i ? "," : "", columns_[i].name, text ? '"' + value + '"' : value);
     else

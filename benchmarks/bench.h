@@ -59,8 +59,7 @@ Timing measure(double seconds, Function&& function) {
   int64_t calls = calls_per_sample(function);
   std::vector<double> samples;
   auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (samples.size() < 5 || std::chrono::steady_clock::now() < end)
-    samples.push_back(microseconds(calls, function));
+  while (samples.size() < 5 || std::chrono::steady_clock::now() < end) samples.push_back(microseconds(calls, function));
   return {median(samples), minimum(samples)};
 }
 

@@ -23,9 +23,8 @@ struct Folder {
 
 int main(int argc, char** argv) {
   const Options options(argc, argv);
-  const Table table(
-      {{"workload"}, {"threads"}, {"median_us"}, {"min_us"}, {"cached_median_us"}, {"cached_min_us"}},
-      options.json);
+  const Table table({{"workload"}, {"threads"}, {"median_us"}, {"min_us"}, {"cached_median_us"}, {"cached_min_us"}},
+                    options.json);
   unsetenv("TENON_CACHE");  // else nothing is cold
   const Folder folder;
   const auto time = [&](const tenon::Graph& graph, const std::string& cache) {

@@ -38,8 +38,7 @@ struct Run {
   Run(Program program, int threads, const std::map<std::string, Tensor>& data)
       : session(std::move(program), {.threads = threads}), step(session.prepare("run")) {
     session.init(1);
-    for (const Binding& input : session.program().entry("run").inputs)
-      step.bind(input.name, data.at(input.name));
+    for (const Binding& input : session.program().entry("run").inputs) step.bind(input.name, data.at(input.name));
   }
   // Bytes that its entry reads and writes at its ends: inputs, outputs, and states (read and written).
   double bytes() const {
@@ -47,8 +46,7 @@ struct Run {
     int64_t total = 0;
     for (const Binding& b : entry.inputs) total += b.type.bytes(1);
     for (const Binding& b : entry.outputs) total += b.type.bytes(1);
-    for (int state : entry.updated)
-      total += 2 * session.program().states[static_cast<size_t>(state)].type.bytes(1);
+    for (int state : entry.updated) total += 2 * session.program().states[static_cast<size_t>(state)].type.bytes(1);
     return static_cast<double>(total);
   }
 };
@@ -64,8 +62,7 @@ std::unique_ptr<Run> build(const Pattern& pattern, size_t first, size_t last, in
     for (const std::string& name : pattern.stages[i].reads)
       if (!values.contains(name)) {
         const Tensor& tensor = data.at(name);
-        values[name] =
-            graph.input(name, tensor.dtype(), Shape(tensor.extents().begin(), tensor.extents().end()));
+        values[name] = graph.input(name, tensor.dtype(), Shape(tensor.extents().begin(), tensor.extents().end()));
       }
     made = pattern.stages[i].make(graph, values, updates);
     for (const auto& [name, value] : made) values[name] = value;
@@ -82,9 +79,7 @@ Tensor filled(const Type& type, uint32_t seed) {
   Extents extents;
   for (const Extent& e : type.shape) extents.push_back(e.count);
   Tensor tensor(type.dtype, extents);
-  const auto next = [&] {
-    return seed = seed * 1664525 + 1013904223, static_cast<float>(seed >> 8) * 0x1p-24f;
-  };
+  const auto next = [&] { return seed = seed * 1664525 + 1013904223, static_cast<float>(seed >> 8) * 0x1p-24f; };
   if (type.dtype == i32)
     for (int32_t& x : tensor.write<int32_t>()) x = static_cast<int32_t>(next() * 10);
   else
@@ -119,24 +114,22 @@ std::vector<Pattern> patterns() {
   return {
       {"bias and relu on a product",
        {{"x", batch}, {"W", weights}, {"b", row}},
-       {product("ik,kj->ij", "x", "W", "z"),
-        stage({"z", "b"}, "h", [](V v) { return relu(v["z"] + v["b"]); })}},
+       {product("ik,kj->ij", "x", "W", "z"), stage({"z", "b"}, "h", [](V v) { return relu(v["z"] + v["b"]); })}},
       {"mask on a product",
        {{"dz", batch}, {"W", weights}, {"h", batch}},
-       {product("ij,kj->ik", "dz", "W", "dh"),
-        stage({"dh", "h"}, "dx", [](V v) { return select(v["h"] > 0, v["dh"], 0); })}},
+       {product("ij,kj->ik", "dz", "W", "dh"), stage({"dh", "h"}, "dx", [](V v) { return select(v["h"] > 0, v["dh"], 0); })}},
       {"SGD on a product", {{"x", batch}, {"dz", batch}, {"rate", scalar}}, {gradient, update([](Value rate) {
                                                                                return sgd(rate);
                                                                              })}},
-      {"Adam on a product",
-       {{"x", batch}, {"dz", batch}, {"rate", scalar}},
-       {gradient, update([](Value rate) { return adam(rate); })}},
-      {"SGD on a product, 2048 units",
-       {{"x", large}, {"dz", large}, {"rate", scalar}},
-       {gradient, update([](Value rate) { return sgd(rate); })}},
-      {"Adam on a product, 2048 units",
-       {{"x", large}, {"dz", large}, {"rate", scalar}},
-       {gradient, update([](Value rate) { return adam(rate); })}},
+      {"Adam on a product", {{"x", batch}, {"dz", batch}, {"rate", scalar}}, {gradient, update([](Value rate) {
+                                                                                return adam(rate);
+                                                                              })}},
+      {"SGD on a product, 2048 units", {{"x", large}, {"dz", large}, {"rate", scalar}}, {gradient, update([](Value rate) {
+                                                                                           return sgd(rate);
+                                                                                         })}},
+      {"Adam on a product, 2048 units", {{"x", large}, {"dz", large}, {"rate", scalar}}, {gradient, update([](Value rate) {
+                                                                                            return adam(rate);
+                                                                                          })}},
       {"softmax cross-entropy, gradient",
        {{"z", wide}, {"label", {i32, {512}}}},
        {stage({"z"}, "log_p", [](V v) { return log_softmax(v["z"]); }),
@@ -152,22 +145,15 @@ std::vector<Pattern> patterns() {
        {stage({"x"}, "mu", [](V v) { return mean(v["x"], {1}); }),
         stage({"x", "mu"}, "d", [=](V v) { return v["x"] - over_rows(v["mu"]); }),
         stage({"d"}, "variance", [](V v) { return mean(v["d"] * v["d"], {1}); }),
-        stage(
-            {"d", "variance", "scale", "shift"}, "y",
-            [=](V v) { return v["d"] * over_rows(rsqrt(v["variance"] + 1e-5)) * v["scale"] + v["shift"]; })}},
+        stage({"d", "variance", "scale", "shift"}, "y",
+              [=](V v) { return v["d"] * over_rows(rsqrt(v["variance"] + 1e-5)) * v["scale"] + v["shift"]; })}},
   };
 }
 
 void time_patterns(const Options& options) {
-  const Table table({{"workload"},
-                     {"threads"},
-                     {"median_us", 2},
-                     {"min_us", 2},
-                     {"apart_us", 2},
-                     {"gain", 2},
-                     {"bytes"},
-                     {"apart_bytes"}},
-                    options.json);
+  const Table table(
+      {{"workload"}, {"threads"}, {"median_us", 2}, {"min_us", 2}, {"apart_us", 2}, {"gain", 2}, {"bytes"}, {"apart_bytes"}},
+      options.json);
   for (const Pattern& pattern : patterns()) {
     if (!options.wants(pattern.name)) continue;
     std::map<std::string, Tensor> data;
@@ -199,12 +185,10 @@ void time_functions(const Options& options) {
     const char* name;
     Value (*apply)(Operand);
   };
-  const Function functions[] = {{"exp", exp},         {"log", log},     {"tanh", tanh},
-                                {"sigmoid", sigmoid}, {"log1p", log1p}, {"expm1", expm1},
-                                {"erf", erf},         {"sin", sin},     {"cos", cos}};
-  const Table table(
-      {{"workload"}, {"threads"}, {"median_us", 2}, {"min_us", 2}, {"elements_per_cycle", 3}, {"ghz", 2}},
-      options.json);
+  const Function functions[] = {{"exp", exp},     {"log", log}, {"tanh", tanh}, {"sigmoid", sigmoid}, {"log1p", log1p},
+                                {"expm1", expm1}, {"erf", erf}, {"sin", sin},   {"cos", cos}};
+  const Table table({{"workload"}, {"threads"}, {"median_us", 2}, {"min_us", 2}, {"elements_per_cycle", 3}, {"ghz", 2}},
+                    options.json);
   constexpr int64_t n = 32768;  // 128 KB in and as much out
   for (const Function& function : functions) {
     if (!options.wants(function.name)) continue;
@@ -213,8 +197,7 @@ void time_functions(const Options& options) {
                                             }}}};
     std::map<std::string, Tensor> data;
     Tensor x(f32, {n});
-    for (int64_t i = 0; i < n; ++i)
-      x.write<float>()[static_cast<size_t>(i)] = 0.001f + 8.0f * static_cast<float>(i) / n;
+    for (int64_t i = 0; i < n; ++i) x.write<float>()[static_cast<size_t>(i)] = 0.001f + 8.0f * static_cast<float>(i) / n;
     data["x"] = x;
     const auto run = build(pattern, 0, 1, 1, data);
     std::vector<double> us, per_cycle, clocks;

@@ -21,15 +21,11 @@ struct Loop {
   void (*run)(float* a, const float* b, const float* c, int64_t n);
 };
 
-void copy(float* a, const float* b, const float*, int64_t n) {
-  std::memcpy(a, b, static_cast<size_t>(n) * sizeof(float));
-}
+void copy(float* a, const float* b, const float*, int64_t n) { std::memcpy(a, b, static_cast<size_t>(n) * sizeof(float)); }
 
 // One version for each width of vectors; the loader picks the widest that the CPU has.
-__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void triad(float* a,
-                                                                                         const float* b,
-                                                                                         const float* c,
-                                                                                         int64_t n) {
+__attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"))) void triad(float* a, const float* b,
+                                                                                         const float* c, int64_t n) {
   for (int64_t i = 0; i < n; ++i) a[i] = b[i] + 3 * c[i];
 }
 
@@ -48,10 +44,7 @@ std::vector<Level> levels() {
     return bytes > 0 ? bytes : otherwise;
   };
   const int64_t l2 = size(_SC_LEVEL2_CACHE_SIZE, 1 << 20);
-  return {{"L1", size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10) / 2},
-          {"L2", l2 / 2},
-          {"L3", 8 * l2},
-          {"memory", 512 << 20}};
+  return {{"L1", size(_SC_LEVEL1_DCACHE_SIZE, 32 << 10) / 2}, {"L2", l2 / 2}, {"L3", 8 * l2}, {"memory", 512 << 20}};
 }
 
 // The time of one pass of the loop over a working set of `bytes` in each thread.
@@ -83,10 +76,8 @@ Timing barrier(int repetitions) {
     samples.push_back(together(2,
                                [&](int t) {
                                  for (int64_t m = 0; m < meetings; ++m) {
-                                   const int64_t mine =
-                                       count[t].value.fetch_add(1, std::memory_order_acq_rel) + 1;
-                                   while (count[1 - t].value.load(std::memory_order_acquire) < mine)
-                                     __builtin_ia32_pause();
+                                   const int64_t mine = count[t].value.fetch_add(1, std::memory_order_acq_rel) + 1;
+                                   while (count[1 - t].value.load(std::memory_order_acquire) < mine) __builtin_ia32_pause();
                                  }
                                }) /
                       meetings);
@@ -98,8 +89,7 @@ Timing barrier(int repetitions) {
 int main(int argc, char** argv) {
   const Options options(argc, argv);
   const int threads = options.threads, repetitions = options.quick ? 3 : 15;
-  const Table table({{"workload"}, {"threads"}, {"median_us", 4}, {"min_us", 4}, {"value", 2}, {"unit"}},
-                    options.json);
+  const Table table({{"workload"}, {"threads"}, {"median_us", 4}, {"min_us", 4}, {"value", 2}, {"unit"}}, options.json);
 
   const auto row = [&](const std::string& name, int n, const Timing& t, double value, const char* unit) {
     table.row({name, double(n), t.median_us, t.min_us, value, unit});

@@ -131,9 +131,10 @@ Row measure(const Product& p, const std::vector<Peer>& peers, int threads, bool 
 
 void print_json(const Product& p, int threads, const Row& row) {
   const double gflops = p.flops() / row.median_us * 1e-3;
-  fmt::print("{{\"workload\":\"{}\",\"threads\":{},\"median_us\":{:.3f},\"min_us\":{:.3f},\"gflops\":{:.2f},"
-             "\"fraction_of_peak\":{:.3f},\"peers\":{{",
-             p.name(), threads, row.median_us, row.min_us, gflops, gflops / row.peak);
+  fmt::print(
+      "{{\"workload\":\"{}\",\"threads\":{},\"median_us\":{:.3f},\"min_us\":{:.3f},\"gflops\":{:.2f},"
+      "\"fraction_of_peak\":{:.3f},\"peers\":{{",
+      p.name(), threads, row.median_us, row.min_us, gflops, gflops / row.peak);
   const char* comma = "";
   for (const auto& [name, us] : row.peer_us) {
     fmt::print("{}\"{}\":{{\"median_us\":{:.3f},\"ratio\":{:.3f}}}", comma, name, us, us / row.median_us);
@@ -166,8 +167,7 @@ int main(int argc, char** argv) {
     if (options.json) {
       print_json(p, threads, row);
     } else {
-      fmt::print("{:<20} {:>10.2f} {:>8.1f} {:>5.0f}%", p.name(), row.median_us, gflops,
-                 100 * gflops / row.peak);
+      fmt::print("{:<20} {:>10.2f} {:>8.1f} {:>5.0f}%", p.name(), row.median_us, gflops, 100 * gflops / row.peak);
       for (const Peer& peer : found) {
         auto it = row.peer_us.find(peer.name);
         fmt::print(" {:>9}", it == row.peer_us.end() ? "-" : fmt::format("{:.3f}", it->second / row.median_us));

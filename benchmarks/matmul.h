@@ -13,9 +13,7 @@ struct Product {
   bool a_transposed = false, b_transposed = false;
 
   // "784x32x128 AtB": m x k x n, and how the operands are stored.
-  std::string name() const {
-    return fmt::format("{}x{}x{} {}", m, k, n, a_transposed ? "AtB" : b_transposed ? "ABt" : "AB");
-  }
+  std::string name() const { return fmt::format("{}x{}x{} {}", m, k, n, a_transposed ? "AtB" : b_transposed ? "ABt" : "AB"); }
   double flops() const { return 2.0 * static_cast<double>(m * n * k); }
 };
 

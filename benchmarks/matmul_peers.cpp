@@ -24,9 +24,8 @@ namespace {
 std::function<void()> openblas(const Product& p, const float* a, const float* b, float* y) {
   auto transposed = [](bool t) { return t ? CblasTrans : CblasNoTrans; };
   return [=] {
-    cblas_sgemm(CblasRowMajor, transposed(p.a_transposed), transposed(p.b_transposed), narrow(p.m), narrow(p.n),
-                narrow(p.k), 1, a, narrow(p.a_transposed ? p.m : p.k), b, narrow(p.b_transposed ? p.k : p.n), 0, y,
-                narrow(p.n));
+    cblas_sgemm(CblasRowMajor, transposed(p.a_transposed), transposed(p.b_transposed), narrow(p.m), narrow(p.n), narrow(p.k), 1,
+                a, narrow(p.a_transposed ? p.m : p.k), b, narrow(p.b_transposed ? p.k : p.n), 0, y, narrow(p.n));
   };
 }
 #endif
@@ -42,8 +41,7 @@ std::function<void()> onednn(const Product& p, const float* a, const float* b, f
   };
   auto prepared = std::make_shared<Prepared>();
   auto descriptor = [](int64_t rows, int64_t columns, bool transposed) {
-    return memory::desc({rows, columns}, memory::data_type::f32,
-                        transposed ? memory::format_tag::ba : memory::format_tag::ab);
+    return memory::desc({rows, columns}, memory::data_type::f32, transposed ? memory::format_tag::ba : memory::format_tag::ab);
   };
   memory::desc da = descriptor(p.m, p.k, p.a_transposed), db = descriptor(p.k, p.n, p.b_transposed);
   memory::desc dy = descriptor(p.m, p.n, false);

@@ -50,8 +50,7 @@ struct Unit {
 
 Unit unit() {
   if (__builtin_cpu_supports("avx512f")) return {"avx512", avx512, chains * 16 * 2};
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
-    return {"avx2 with fma", avx2, (chains - 4) * 8 * 2};
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return {"avx2 with fma", avx2, (chains - 4) * 8 * 2};
   return {"sse2", sse2, (chains - 4) * 4 * 2};
 }
 
@@ -60,8 +59,7 @@ template <typename Function>
 double nanoseconds(int threads, Function&& run) {
   constexpr int64_t iterations = 10000;
   std::vector<double> samples;
-  for (int i = 0; i < 7; ++i)
-    samples.push_back(together(threads, [&](int) { run(iterations); }) * 1e3 / iterations);
+  for (int i = 0; i < 7; ++i) samples.push_back(together(threads, [&](int) { run(iterations); }) * 1e3 / iterations);
   return median(samples);
 }
 

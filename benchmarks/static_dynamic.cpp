@@ -23,14 +23,12 @@ constexpr double interpreted_flops = 3e7;  // at most
 // Microseconds of PyTorch's forward, backward and update from equal parameters; empty where there is no
 // PyTorch.
 std::vector<double> define_by_run(const Workload& workload, const Training& training, int threads) {
-  const std::filesystem::path file =
-      std::filesystem::temp_directory_path() / fmt::format("static_dynamic.{}", getpid());
+  const std::filesystem::path file = std::filesystem::temp_directory_path() / fmt::format("static_dynamic.{}", getpid());
   tenon::SafeTensors state = training.state();
   state.metadata["workload"] = workload.json();
   tenon::write_safetensors(file, state);
   const std::string command =
-      fmt::format("/usr/bin/python3 {}/peers/define_by_run.py {} --threads {} 2>/dev/null", BENCHMARKS,
-                  file.string(), threads);
+      fmt::format("/usr/bin/python3 {}/peers/define_by_run.py {} --threads {} 2>/dev/null", BENCHMARKS, file.string(), threads);
   std::FILE* pipe = popen(command.c_str(), "r");
   std::vector<double> parts(3);
   const bool read = pipe && std::fscanf(pipe, "%lf %lf %lf", &parts[0], &parts[1], &parts[2]) == 3;
@@ -47,8 +45,7 @@ tenon::Bindings bindings_of(const Workload& workload, const Training& training) 
     tenon::Type type{tensor.dtype(), {}};
     for (const int64_t extent : tensor.extents()) type.shape.push_back(extent);
     bindings.insert_or_assign(
-        name,
-        tenon::ReferenceArray::of(type, std::span(tensor.data(), static_cast<size_t>(tensor.byte_count()))));
+        name, tenon::ReferenceArray::of(type, std::span(tensor.data(), static_cast<size_t>(tensor.byte_count()))));
   }
   return bindings;
 }
@@ -61,23 +58,19 @@ int main(int argc, char** argv) {
   for (const Workload& workload : workloads()) {
     if (!options.wants(workload.name) || workload.runtime_batch) continue;
     const double threads = options.threads, seconds = options.quick ? 0.02 : 0.5;
-    const auto row = [&](const char* way, const char* part, double us) {
-      table.row({workload.name, way, threads, part, us});
-    };
+    const auto row = [&](const char* way, const char* part, double us) { table.row({workload.name, way, threads, part, us}); };
     Training training(workload, options.threads);
     row("rebuilt", "build, differentiate", measure(seconds, [&] { workload.graph(); }).median_us);
     if (workload.flops() < interpreted_flops && !workload.adam) {
       const tenon::Graph graph = workload.graph();
       const tenon::Bindings bindings = bindings_of(workload, training);
-      row("rebuilt", "interpret", microseconds(1, [&] {
-            tenon::evaluate_entry(graph.body(), "train", bindings, 1, tenon::Arithmetic::typed);
-          }));
+      row("rebuilt", "interpret",
+          microseconds(1, [&] { tenon::evaluate_entry(graph.body(), "train", bindings, 1, tenon::Arithmetic::typed); }));
     }
     const tenon::Graph graph = workload.graph();
     row("static", "compile, once", microseconds(1, [&] { tenon::compile(graph, {.listings = false}); }));
     row("static", "step", measure(seconds, [&] { training.step(); }).median_us);
     const std::vector<double> parts = define_by_run(workload, training, options.threads);
-    for (size_t i = 0; i < parts.size(); ++i)
-      row("PyTorch", std::vector{"forward", "backward", "update"}[i], parts[i]);
+    for (size_t i = 0; i < parts.size(); ++i) row("PyTorch", std::vector{"forward", "backward", "update"}[i], parts[i]);
   }
 }

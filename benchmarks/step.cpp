@@ -50,9 +50,8 @@ void serve(const Workload& workload, int threads) {
 }
 
 void print_table(const Options& options) {
-  const Table table(
-      {{"workload"}, {"threads"}, {"median_us", 3}, {"min_us", 3}, {"gflops", 2}, {"fraction_of_peak", 3}},
-      options.json);
+  const Table table({{"workload"}, {"threads"}, {"median_us", 3}, {"min_us", 3}, {"gflops", 2}, {"fraction_of_peak", 3}},
+                    options.json);
   for (const Workload& workload : workloads()) {
     if (!options.wants(workload.name)) continue;
     Training training(workload, options.threads);
@@ -65,8 +64,7 @@ void print_table(const Options& options) {
       fractions.push_back(workload.flops() / t.median_us * 1e-3 / peak);
     }
     const double us = median(medians);
-    table.row({workload.name, double(options.threads), us, minimum(minima), workload.flops() / us * 1e-3,
-               median(fractions)});
+    table.row({workload.name, double(options.threads), us, minimum(minima), workload.flops() / us * 1e-3, median(fractions)});
   }
 }
 
@@ -75,12 +73,10 @@ void print_table(const Options& options) {
 int main(int argc, char** argv) {
   const Options options(argc, argv, {"--list", "--serve", "--serve-peak", "--save=", "--steps=", "--f64"});
   if (options.own.empty()) return print_table(options), 0;
-  if (options.has("--serve-peak"))
-    return serve([&] { return fmt::format("{}", peak_gflops(options.threads)); }), 0;
+  if (options.has("--serve-peak")) return serve([&] { return fmt::format("{}", peak_gflops(options.threads)); }), 0;
   for (const Workload& workload : workloads()) {
     if (!options.wants(workload.name)) continue;
-    if (options.has("--list"))
-      fmt::print("{{\"workload\":\"{}\",\"flops\":{:.0f}}}\n", workload.name, workload.flops());
+    if (options.has("--list")) fmt::print("{{\"workload\":\"{}\",\"flops\":{:.0f}}}\n", workload.name, workload.flops());
     if (options.has("--save")) save(workload, options);
     if (options.has("--serve")) serve(workload, options.threads);
   }

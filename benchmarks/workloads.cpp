@@ -59,9 +59,8 @@ Graph Workload::graph(DType dtype) const {
 
 std::string Workload::json() const {
   const char* names[] = {"mlp", "maxout", "mixture"};
-  return fmt::format(
-      R"({{"family":"{}","widths":[{}],"batch":{},"adam":{},"pieces":{},"gaussians":{},"rate":{}}})",
-      names[static_cast<int>(family)], fmt::join(widths, ","), batch, adam, pieces, gaussians, rate());
+  return fmt::format(R"({{"family":"{}","widths":[{}],"batch":{},"adam":{},"pieces":{},"gaussians":{},"rate":{}}})",
+                     names[static_cast<int>(family)], fmt::join(widths, ","), batch, adam, pieces, gaussians, rate());
 }
 
 const std::vector<Workload>& workloads() {
@@ -96,9 +95,7 @@ Training::Training(const Workload& workload, int threads, DType dtype)
       step_(session_.prepare("train")) {
   session_.init(1);
   uint32_t state = 12345;
-  const auto next = [&] {
-    return state = state * 1664525 + 1013904223, static_cast<double>(state >> 8) * 0x1p-24;
-  };
+  const auto next = [&] { return state = state * 1664525 + 1013904223, static_cast<double>(state >> 8) * 0x1p-24; };
   const auto fill = [&](Tensor& tensor, auto&& draw) {
     if (tensor.dtype() == f64)
       for (double& value : tensor.write<double>()) value = draw();

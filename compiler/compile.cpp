@@ -131,7 +131,8 @@ Program compile(const Graph& source, const CompileOptions& options) {
   if (source.body().entries.empty()) throw Error("compile: the graph has no entry; add one with entry(name, outputs)");
   Stopwatch watch;
   Inspection inspection = Inspection::from_environment();
-  Compilation c{.target = options.target ? options.target->checked() : Target::host(std::min(options.isa, inspection.isa)), .graph = add_init(source)};
+  Compilation c{.target = options.target ? options.target->checked() : Target::host(std::min(options.isa, inspection.isa)),
+                .graph = add_init(source)};
   const bool listings = options.native_listings || !inspection.dump.empty();
   c.native = {.llvm = listings || inspection.level >= 4, .assembly = listings || inspection.level >= 5};
   if (!c.native.llvm) c.cache = options.cache.empty() ? inspection.cache : options.cache;

@@ -9,11 +9,11 @@
 namespace tenon {
 
 struct CompileOptions {
-  Isa isa = Isa::avx512;      // at most; lowered to what the machine has, and to the environment's TENON_ISA
+  Isa isa = Isa::avx512;  // at most; lowered to what the machine has, and to the environment's TENON_ISA
   // The machine to compile for, instead of this one: other caches, another number of CPUs, so that the choices of the
   // cost models can be repeated elsewhere. No choice changes a bit. An ISA that this machine lacks is an Error.
   std::optional<Target> target = {};
-  bool listings = true;       // keep graph and kernel listings (those of loops, llvm and assembly are made by `native_listings`)
+  bool listings = true;  // keep graph and kernel listings (those of loops, llvm and assembly are made by `native_listings`)
   bool native_listings = false;
   // A folder that keeps compiled code, so that a program that was compiled before, by this Tenon for this machine's
   // instructions, only has to be linked. Empty: the environment's TENON_CACHE; if that is not set either, none. Code from

@@ -59,8 +59,8 @@ ProgramEntry describe(const KernelList& list, std::vector<Literal>& constants) {
   for (const IndexCheck& check : list.door) range(check, true);
   for (const Buffer& buffer : list.buffers)
     if (buffer.storage == Storage::arena)
-      entry.buffers.push_back({buffer.name, buffer.type, buffer.type.bytes(list.sizes), buffer.offset, buffer.first,
-                               buffer.last});
+      entry.buffers.push_back(
+          {buffer.name, buffer.type, buffer.type.bytes(list.sizes), buffer.offset, buffer.first, buffer.last});
   for (const Literal& literal : list.constants) {  // equal ones of all entries are stored once
     const auto known = std::ranges::find(constants, literal);
     entry.constants.push_back(static_cast<int>(known - constants.begin()));

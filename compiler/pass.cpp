@@ -60,8 +60,7 @@ size_t count(const Compilation& c, Level level) {
 void verify(const Compilation& c, Level level) {
   if (level == Level::kernels && c.calls.made.empty())  // isolate leaves them as they are
     for (const KernelList& list : c.entries) tenon::verify(list);
-  if (level == Level::loops)
-    in_parallel(c.functions.size(), [&](size_t i) { verify(c.functions[i]); });
+  if (level == Level::loops) in_parallel(c.functions.size(), [&](size_t i) { verify(c.functions[i]); });
 }
 
 }  // namespace
@@ -109,9 +108,7 @@ Inspection Inspection::from_environment() {
   return inspection;
 }
 
-bool Inspection::skips(std::string_view pass) const {
-  return std::find(skip.begin(), skip.end(), pass) != skip.end();
-}
+bool Inspection::skips(std::string_view pass) const { return std::find(skip.begin(), skip.end(), pass) != skip.end(); }
 
 void Inspection::report(std::string_view line) const {
   if (level >= 1) fmt::print(stderr, "tenon: {}\n", line);
@@ -120,8 +117,7 @@ void Inspection::report(std::string_view line) const {
 void Inspection::stage(int at_level, std::string_view name, std::string_view extension,
                        const std::function<std::string()>& text) {
   if (level >= at_level) fmt::print(stderr, "{}\n", text());
-  if (!dump.empty())
-    write(std::filesystem::path(dump) / fmt::format("{:02}_{}.{}", written_++, name, extension), text());
+  if (!dump.empty()) write(std::filesystem::path(dump) / fmt::format("{:02}_{}.{}", written_++, name, extension), text());
 }
 
 double Inspection::run(const Pass& pass, Compilation& c) {
@@ -140,8 +136,8 @@ double Inspection::run(const Pass& pass, Compilation& c) {
   if (!shows()) return ms;
   const size_t count_after = count(c, pass.level);
   const bool changed = before != text(c, pass.level) || count_before != count_after;
-  report(fmt::format("{:<14} {:>5} -> {:>5} {:<7} {:>8.2f} ms{}", pass.name, count_before, count_after,
-                     row(pass.level).counted, ms, changed ? "" : "  (unchanged)"));
+  report(fmt::format("{:<14} {:>5} -> {:>5} {:<7} {:>8.2f} ms{}", pass.name, count_before, count_after, row(pass.level).counted,
+                     ms, changed ? "" : "  (unchanged)"));
   if (changed) show(pass, c);
   return ms;
 }
@@ -161,8 +157,7 @@ void Inspection::broken(const Pass& pass, const InternalError& error, const std:
   const std::string file = pass.level == Level::graph
                                ? fmt::format("tenon_before_{}.ir", pass.name)
                                : fmt::format("tenon_{}.{}", pass.name, row(std::min(pass.level, Level::loops)).extension);
-  const std::filesystem::path folder =
-      dump.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(dump);
+  const std::filesystem::path folder = dump.empty() ? std::filesystem::temp_directory_path() : std::filesystem::path(dump);
   write(folder / file, text);
   throw InternalError(fmt::format("pass '{}': {}; {} in {}", pass.name, error.what(), of.broken, (folder / file).string()));
 }

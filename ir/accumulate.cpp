@@ -39,8 +39,7 @@ void Accumulator::add(double x, int64_t whole, double error) {
       double factors[] = {real_, x, 0}, errors[] = {error_, error, 0};
       whole_ = wrap(dtype_, unsigned_of(whole_) * unsigned_of(whole));
       real_ *= x;
-      if (bounded_)
-        error_ = is_float(dtype_) ? float_bound(Scalar::mul, dtype_, factors, errors, real_) : error_ + error;
+      if (bounded_) error_ = is_float(dtype_) ? float_bound(Scalar::mul, dtype_, factors, errors, real_) : error_ + error;
       break;
     }
     case Reduction::max: whole_ = std::max(whole_, whole), extremum(x, error); break;
@@ -85,8 +84,7 @@ double Accumulator::bound() const {
     case Reduction::argmax: return argmax_bound();
     case Reduction::product: return is_float(dtype_) || error_ == 0 ? error_ : undecided;
     case Reduction::max:
-    case Reduction::min:
-      return std::isfinite(real_) ? std::max({error_, high_ - real_, real_ - low_}) : error_;
+    case Reduction::min: return std::isfinite(real_) ? std::max({error_, high_ - real_, real_ - low_}) : error_;
     case Reduction::sum: break;
   }
   if (!is_float(dtype_) || std::isinf(error_)) return error_;
@@ -94,8 +92,7 @@ double Accumulator::bound() const {
   auto count = static_cast<double>(count_);
   const ElementType& type = traits(dtype_);
   double half_unit = std::ldexp(1, -type.digits);
-  double error =
-      error_ + (count_ < 2 ? 0 : half_unit * magnitude_ * std::min(count, 8 + 4 * std::sqrt(count)));
+  double error = error_ + (count_ < 2 ? 0 : half_unit * magnitude_ * std::min(count, 8 + 4 * std::sqrt(count)));
   return std::fabs(real_) + error > type.largest ? undecided : error;
 }
 

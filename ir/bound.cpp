@@ -66,8 +66,8 @@ double float_bound(Scalar::Function function, DType dtype, const double* x, cons
     exact &= e[i] == 0;
     finite &= std::isfinite(x[i]);
   }
-  bool overflows = function == Scalar::add || function == Scalar::sub || function == Scalar::mul ||
-                   function == Scalar::fma || function == Scalar::exp || function == Scalar::expm1;
+  bool overflows = function == Scalar::add || function == Scalar::sub || function == Scalar::mul || function == Scalar::fma ||
+                   function == Scalar::exp || function == Scalar::expm1;
   if (std::isinf(result) && finite && overflows) return undecided;
   double bound = 0;
   if (!exact) {
@@ -75,8 +75,7 @@ double float_bound(Scalar::Function function, DType dtype, const double* x, cons
       bound = std::min(e[0], 2.0);
     else if (function == Scalar::div && std::fabs(x[1]) <= e[1])
       bound = undecided;
-    else if (function == Scalar::mod &&
-             corners(tenon::function(Scalar::floordiv), x, e, std::floor(x[0] / x[1])) != 0)
+    else if (function == Scalar::mod && corners(tenon::function(Scalar::floordiv), x, e, std::floor(x[0] / x[1])) != 0)
       bound = undecided;
     else
       bound = corners(row, x, e, result);
@@ -86,9 +85,7 @@ double float_bound(Scalar::Function function, DType dtype, const double* x, cons
 
 double decided(Scalar::Function function, const double* x, const double* e) {
   if (function == Scalar::is_finite)
-    return std::isinf(e[0]) || (e[0] != 0 && std::isfinite(x[0]) && std::fabs(x[0]) + e[0] > FLT_MAX)
-               ? undecided
-               : 0;
+    return std::isinf(e[0]) || (e[0] != 0 && std::isfinite(x[0]) && std::fabs(x[0]) + e[0] > FLT_MAX) ? undecided : 0;
   double slack = e[0] + e[1];
   if (slack == 0) return 0;
   if (std::isinf(slack)) return undecided;

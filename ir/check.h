@@ -52,9 +52,9 @@ template <typename... Args>
 }
 
 // Throws InternalError, naming the source line here, unless `holds`.
-inline void check(bool holds, std::string_view invariant,
-                  std::source_location at = std::source_location::current()) {
-  if (!holds) [[unlikely]] throw InternalError(fmt::format("{}: broken invariant: {}", Line(at).str(), invariant));
+inline void check(bool holds, std::string_view invariant, std::source_location at = std::source_location::current()) {
+  if (!holds) [[unlikely]]
+    throw InternalError(fmt::format("{}: broken invariant: {}", Line(at).str(), invariant));
 }
 
 }  // namespace tenon

@@ -31,10 +31,14 @@ double sigmoid(double x) { return x >= 0 ? 1 / (1 + std::exp(-x)) : std::exp(x) 
 
 constexpr ScalarKind leaf = ScalarKind::leaf, arithmetic = ScalarKind::arithmetic, real = ScalarKind::real;
 
-#define TENON_ROW(name, kind, cost, arity, ulp, expression)                                                         \
-  Row {                                                                                                             \
-    name, kind, cost, arity,                                                                                        \
-        [](double a, double b, double c) -> double { (void)a, (void)b, (void)c; return expression; }, ulp           \
+#define TENON_ROW(name, kind, cost, arity, ulp, expression) \
+  Row {                                                     \
+    name, kind, cost, arity,                                \
+        [](double a, double b, double c) -> double {        \
+          (void)a, (void)b, (void)c;                        \
+          return expression;                                \
+        },                                                  \
+        ulp                                                 \
   }
 
 // In the order of Scalar::Function.
@@ -45,13 +49,17 @@ const Row rows[] = {
     {"load", leaf, 0, -1, nullptr, 0},
     TENON_ROW("add", arithmetic, 1, 2, 0, a + b),
     TENON_ROW("sub", arithmetic, 1, 2, 0, a - b),
-    TENON_ROW("mul", arithmetic, 1, 2, 0, a * b),
+    TENON_ROW("mul", arithmetic, 1, 2, 0, a* b),
     TENON_ROW("div", arithmetic, 4, 2, 0, a / b),
     TENON_ROW("floordiv", arithmetic, 1, 2, 0, std::floor(a / b)),
     TENON_ROW("mod", arithmetic, 1, 2, 0, a - b * std::floor(a / b)),
     TENON_ROW("neg", arithmetic, 1, 1, 0, -a),
     TENON_ROW("abs", arithmetic, 1, 1, 0, std::fabs(a)),
-    TENON_ROW("sign", arithmetic, 1, 1, 0, std::isnan(a) ? a : a > 0 ? 1.0 : a < 0 ? -1.0 : a),
+    TENON_ROW("sign", arithmetic, 1, 1, 0,
+              std::isnan(a) ? a
+              : a > 0       ? 1.0
+              : a < 0       ? -1.0
+                            : a),
     TENON_ROW("fma", arithmetic, 1, 3, 0, std::fma(a, b, c)),
     TENON_ROW("eq", arithmetic, 1, 2, 0, is_true(a == b)),
     TENON_ROW("ne", arithmetic, 1, 2, 0, is_true(a != b)),
@@ -98,9 +106,7 @@ std::optional<int64_t> literal(const Scalar& x) {
 
 const ScalarFunction& function(Scalar::Function function) { return rows[function]; }
 
-std::span<const Scalar> ScalarNode::indices() const {
-  return std::span(arguments).first(arguments.size() - (guarded ? 2 : 0));
-}
+std::span<const Scalar> ScalarNode::indices() const { return std::span(arguments).first(arguments.size() - (guarded ? 2 : 0)); }
 Scalar ScalarNode::guard() const { return guarded ? arguments[arguments.size() - 2] : Scalar(); }
 Scalar ScalarNode::otherwise() const { return guarded ? arguments.back() : Scalar(); }
 
@@ -149,8 +155,7 @@ ScalarNode::~ScalarNode() {
 Scalar Scalar::make(Function function, DType dtype, std::vector<Scalar> arguments, int64_t integer, double number,
                     const char* size, bool guarded) {
   Scalar result;
-  result.node_ =
-      std::make_shared<ScalarNode>(function, dtype, std::move(arguments), integer, number, size, guarded);
+  result.node_ = std::make_shared<ScalarNode>(function, dtype, std::move(arguments), integer, number, size, guarded);
   return result;
 }
 
@@ -184,8 +189,14 @@ Scalar Scalar::call(Function function, std::vector<Scalar> arguments) {
         "a scalar function gets as many arguments as it takes");
   DType dtype = arguments[0]->dtype;
   switch (function) {
-    case eq: case ne: case lt: case le: case is_finite:
-    case logical_and: case logical_or: case logical_not: dtype = DType::boolean; break;
+    case eq:
+    case ne:
+    case lt:
+    case le:
+    case is_finite:
+    case logical_and:
+    case logical_or:
+    case logical_not: dtype = DType::boolean; break;
     case select: dtype = arguments[1]->dtype; break;
     case philox: dtype = i64; break;
     default: break;

@@ -18,6 +18,7 @@ struct ScalarNode;
 
 class Scalar {
  public:
+  // clang-format off
   enum Function : uint8_t {
     // Leaves.
     constant, variable, size, load,
@@ -31,6 +32,7 @@ class Scalar {
     // philox(seed, stream, step, index): 32 random bits of Philox4x32-10 as an i64 in [0, 2^32).
     philox,
   };
+  // clang-format on
 
   Scalar() = default;
   explicit operator bool() const { return node_ != nullptr; }
@@ -38,11 +40,11 @@ class Scalar {
   const ScalarNode* operator->() const { return node_.get(); }
   bool operator==(const Scalar& other) const;  // structural
 
-  static Scalar number(DType dtype, double value);         // a constant of an element type
-  static Scalar integer(int64_t value);                    // a constant i64
+  static Scalar number(DType dtype, double value);  // a constant of an element type
+  static Scalar integer(int64_t value);             // a constant i64
   static Scalar boolean(bool value);
-  static Scalar index(int64_t variable);                   // the loop variable with that number, an i64
-  static Scalar extent(Extent extent);                     // its value at run time, an i64: a product of sizes
+  static Scalar index(int64_t variable);  // the loop variable with that number, an i64
+  static Scalar extent(Extent extent);    // its value at run time, an i64: a product of sizes
   static Scalar read(int64_t source, DType dtype, std::vector<Scalar> indices);
   // Reads only where `guard` holds and is `otherwise` elsewhere.
   static Scalar read_if(Scalar guard, int64_t source, DType dtype, std::vector<Scalar> indices, Scalar otherwise);

@@ -21,8 +21,7 @@ std::string label(const Node& node, NodeId id) {
       if (const auto* value = std::get_if<std::string>(attribute)) text += " " + *value;
   std::string lines;
   for (const Line& line : node.origin.lines) lines += " " + line.str();
-  return escaped(text) + "\\n" + escaped(node.type.str()) +
-         (lines.empty() ? "" : "\\n" + escaped(lines.substr(1)));
+  return escaped(text) + "\\n" + escaped(node.type.str()) + (lines.empty() ? "" : "\\n" + escaped(lines.substr(1)));
 }
 
 }  // namespace
@@ -31,17 +30,13 @@ std::string dot(const Body& body) {
   std::map<std::string, std::vector<NodeId>> scopes;
   for (NodeId id = 0; id < body.size(); ++id) scopes[body.node(id).origin.scope].push_back(id);
 
-  std::string text =
-      "digraph tenon {\n  rankdir=BT;\n  node [shape=box, style=filled, fillcolor=\"#e8eef7\"];\n";
+  std::string text = "digraph tenon {\n  rankdir=BT;\n  node [shape=box, style=filled, fillcolor=\"#e8eef7\"];\n";
   int cluster = 0;
   for (const auto& [scope, nodes] : scopes) {
-    if (!scope.empty())
-      text += fmt::format("  subgraph cluster_{} {{\n  label=\"{}\";\n", cluster++, escaped(scope));
+    if (!scope.empty()) text += fmt::format("  subgraph cluster_{} {{\n  label=\"{}\";\n", cluster++, escaped(scope));
     for (NodeId id : nodes) {
       const Node& node = body.node(id);
-      const char* colour = node.origin.backward ? ", fillcolor=\"#f7ddd0\""
-                           : node.op->leaf      ? ", fillcolor=\"#e3f2df\""
-                                                : "";
+      const char* colour = node.origin.backward ? ", fillcolor=\"#f7ddd0\"" : node.op->leaf ? ", fillcolor=\"#e3f2df\"" : "";
       text += fmt::format("  n{} [label=\"{}\"{}];\n", id, label(node, id), colour);
     }
     if (!scope.empty()) text += "  }\n";
@@ -51,13 +46,11 @@ std::string dot(const Body& body) {
   int output = 0;
   for (const Entry& entry : body.entries) {
     for (const auto& [name, id] : entry.outputs) {
-      text += fmt::format("  o{} [label=\"{}: {}\", shape=ellipse];\n", output, escaped(entry.name),
-                          escaped(name));
+      text += fmt::format("  o{} [label=\"{}: {}\", shape=ellipse];\n", output, escaped(entry.name), escaped(name));
       text += fmt::format("  n{} -> o{};\n", id, output++);
     }
     for (const auto& [state, value] : entry.updates)
-      text += fmt::format("  n{} -> n{} [style=dashed, constraint=false, label=\"{}\"];\n", value, state,
-                          escaped(entry.name));
+      text += fmt::format("  n{} -> n{} [style=dashed, constraint=false, label=\"{}\"];\n", value, state, escaped(entry.name));
   }
   return text + "}\n";
 }

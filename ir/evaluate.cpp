@@ -14,7 +14,6 @@ namespace {
 
 using Leaf = std::function<const ReferenceArray*(const std::string& name)>;
 
-
 Type concrete(Type type, const Sizes& sizes) {
   for (Extent& extent : type.shape) extent = Extent(extent.at(sizes));
   return type;
@@ -32,16 +31,15 @@ ReferenceArray run_leaf(const Node& node, const Leaf& leaf, const Sizes& sizes) 
   const ReferenceArray* array = leaf(name);
   if (!array) fail(line_of(node), "evaluate: {} '{}' is not bound", node.op->name, name);
   if (array->type != concrete(node.type, sizes))
-    fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name,
-         concrete(node.type, sizes).str(), array->type.str());
+    fail(line_of(node), "evaluate: {} '{}' is {}, bound to {}", node.op->name, name, concrete(node.type, sizes).str(),
+         array->type.str());
   return *array;
 }
 
-ReferenceArray run_node(const Body& body, const Node& node, std::span<const ReferenceArray* const> operands,
-                        const Leaf& leaf, const Sizes& sizes, Arithmetic arithmetic) {
+ReferenceArray run_node(const Body& body, const Node& node, std::span<const ReferenceArray* const> operands, const Leaf& leaf,
+                        const Sizes& sizes, Arithmetic arithmetic) {
   if (!node.op->compute && !node.op->expand) return run_leaf(node, leaf, sizes);
-  Application application{
-      .op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
+  Application application{.op = *node.op, .operands = {}, .attributes = node.attributes, .line = line_of(node)};
   for (NodeId operand : node.operands) application.operands.push_back(body.node(operand).type);
   application.result = node.type;
   auto definition = [&] { return interpret(node.op->compute(application), application, operands, sizes, arithmetic); };
@@ -123,12 +121,11 @@ Literal ReferenceArray::literal() const {
 }
 
 double ReferenceArray::at(int64_t i) const {
-  return is_float(type.dtype) ? real[static_cast<size_t>(i)]
-                              : static_cast<double>(whole[static_cast<size_t>(i)]);
+  return is_float(type.dtype) ? real[static_cast<size_t>(i)] : static_cast<double>(whole[static_cast<size_t>(i)]);
 }
 
-std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted,
-                                     const Bindings& bindings, const Sizes& sizes, Arithmetic arithmetic) {
+std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted, const Bindings& bindings,
+                                     const Sizes& sizes, Arithmetic arithmetic) {
   for (const auto& [size, maximum] : body.sizes)
     if (const int64_t n = sizes.find(size).value_or(0); n < 1 || n > maximum)
       throw Error(fmt::format("evaluate: {} is {}, it must be 1 to {}", size, n, maximum));
@@ -160,8 +157,7 @@ EntryResult evaluate_entry(const Body& body, std::string_view name, const Bindin
     if (auto bound = bindings.find(key); bound != bindings.end()) result.states.insert(*bound);
   }
   for (const auto& [state, id] : entry->updates)
-    result.states.insert_or_assign(body.node(state).attributes.get<std::string>("name"),
-                                   std::move(values[next++]));
+    result.states.insert_or_assign(body.node(state).attributes.get<std::string>("name"), std::move(values[next++]));
   return result;
 }
 
@@ -173,14 +169,12 @@ Bindings evaluate_initial(const Body& body, int64_t seed, Arithmetic arithmetic)
   for (const State& state : body.states) wanted.push_back(state.initial);
   auto values = evaluate(body, wanted, result, body.sizes, arithmetic);
   for (size_t i = 0; i < wanted.size(); ++i)
-    result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"),
-                            std::move(values[i]));
+    result.insert_or_assign(body.node(body.states[i].node).attributes.get<std::string>("name"), std::move(values[i]));
   return result;
 }
 
 Comparison compare(const ReferenceArray& expected, std::span<const std::byte> actual, double slack) {
-  check(static_cast<int64_t>(actual.size()) == expected.type.bytes(1),
-        "both sides of a comparison have one type");
+  check(static_cast<int64_t>(actual.size()) == expected.type.bytes(1), "both sides of a comparison have one type");
   Comparison result;
   DType dtype = expected.type.dtype;
   result.elements = expected.elements();
@@ -195,9 +189,7 @@ Comparison compare(const ReferenceArray& expected, std::span<const std::byte> ac
       a = real_at(dtype, actual, i);
       bool same = a == e || (std::isnan(a) && std::isnan(e));
       double difference = std::fabs(a - e);
-      ratio = same                                     ? 0
-              : std::isfinite(difference) && bound > 0 ? difference / bound
-                                                       : std::numeric_limits<double>::infinity();
+      ratio = same ? 0 : std::isfinite(difference) && bound > 0 ? difference / bound : std::numeric_limits<double>::infinity();
     } else {
       a = static_cast<double>(whole_at(dtype, actual, i));
       const bool same = whole_at(dtype, actual, i) == expected.whole[static_cast<size_t>(i)];

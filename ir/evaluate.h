@@ -40,9 +40,8 @@ using Bindings = std::map<std::string, ReferenceArray, std::less<>>;
 
 // The values of the nodes `wanted`, with those run-time sizes. Error: a name is not bound or has another type, a size is not in
 // 1..maximum, an index is out of range (names row and value).
-std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted,
-                                     const Bindings& bindings, const Sizes& sizes = 1,
-                                     Arithmetic arithmetic = Arithmetic::bounded);
+std::vector<ReferenceArray> evaluate(const Body& body, std::span<const NodeId> wanted, const Bindings& bindings,
+                                     const Sizes& sizes = 1, Arithmetic arithmetic = Arithmetic::bounded);
 ReferenceArray evaluate(Value value, const Bindings& bindings = {}, const Sizes& sizes = 1,
                         Arithmetic arithmetic = Arithmetic::bounded);
 

@@ -24,9 +24,8 @@ void Sizes::set(std::string_view name, int64_t value) {
 }
 
 int64_t Sizes::index(std::string_view name) const {
-  const auto it = std::ranges::find_if(sizes_, [&](const Size& size) {
-    return size.name.data() == name.data() || size.name == name;
-  });
+  const auto it =
+      std::ranges::find_if(sizes_, [&](const Size& size) { return size.name.data() == name.data() || size.name == name; });
   return it == sizes_.end() ? -1 : it - sizes_.begin();
 }
 
@@ -102,8 +101,7 @@ Extent combine(Extent a, Extent b, int64_t count) {
 
 Extent operator+(Extent a, Extent b) {
   int64_t count;
-  if (__builtin_add_overflow(a.count, b.count, &count))
-    throw Error(fmt::format("extents overflow: {} + {}", a.count, b.count));
+  if (__builtin_add_overflow(a.count, b.count, &count)) throw Error(fmt::format("extents overflow: {} + {}", a.count, b.count));
   return combine(a, b, count);
 }
 Extent operator-(Extent a, Extent b) { return combine(a, b, a.count - b.count); }

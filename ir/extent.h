@@ -30,10 +30,10 @@ class Sizes {
 
   void set(std::string_view name, int64_t value);
   bool contains(std::string_view name) const { return index(name) >= 0; }
-  int64_t index(std::string_view name) const;  // its place in alphabetical order; -1 if it is not named
+  int64_t index(std::string_view name) const;                // its place in alphabetical order; -1 if it is not named
   std::optional<int64_t> find(std::string_view name) const;  // its value, if it has one
-  int64_t at(std::string_view name) const;     // its value; InternalError if it has none
-  std::string str() const;                     // "n = 5, t = 12"
+  int64_t at(std::string_view name) const;                   // its value; InternalError if it has none
+  std::string str() const;                                   // "n = 5, t = 12"
 
   // Those that are named, in alphabetical order.
   auto begin() const { return sizes_.begin(); }

@@ -29,7 +29,8 @@ uint64_t hash_text(uint64_t hash, std::string_view text) {
 
 uint64_t hash_of(const Shape& shape) {
   uint64_t hash = shape.size();
-  for (Extent extent : shape) hash = mix(mix(hash, static_cast<uint64_t>(extent.count)), extent.symbolic() ? extent.sizes->text.size() : 0);
+  for (Extent extent : shape)
+    hash = mix(mix(hash, static_cast<uint64_t>(extent.count)), extent.symbolic() ? extent.sizes->text.size() : 0);
   return hash;
 }
 
@@ -89,9 +90,7 @@ Line line_of(const Body& body, Line line) {
   return outer && !outer->lines.empty() ? outer->lines.back() : line;
 }
 
-uint64_t Literal::hash() const {
-  return hash_bytes(mix(static_cast<uint64_t>(type.dtype), hash_of(type.shape)), *bytes);
-}
+uint64_t Literal::hash() const { return hash_bytes(mix(static_cast<uint64_t>(type.dtype), hash_of(type.shape)), *bytes); }
 
 bool Literal::operator==(const Literal& other) const {
   return type == other.type && (bytes == other.bytes || *bytes == *other.bytes);
@@ -125,8 +124,7 @@ bool Attributes::operator==(const Attributes& other) const {
   return std::equal(entries.begin(), entries.end(), other.entries.begin(), other.entries.end(),
                     [](const auto& a, const auto& b) {
                       const double *x = std::get_if<double>(&a.second), *y = std::get_if<double>(&b.second);
-                      bool same = x && y ? std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y)
-                                         : a.second == b.second;
+                      bool same = x && y ? std::bit_cast<uint64_t>(*x) == std::bit_cast<uint64_t>(*y) : a.second == b.second;
                       return same && a.first == b.first;
                     });
 }
@@ -190,16 +188,15 @@ Value apply(const Op& op, std::vector<Value> operands, Attributes attributes, Li
 
 Value append(Body& body, const Op& op, std::vector<Value> operands, Attributes attributes, Line line) {
   Origin origin = current_origin(body, line);
-  Application application{.op = op, .operands = {}, .attributes = attributes,
-                          .line = origin.lines.empty() ? line : origin.lines.back()};
+  Application application{
+      .op = op, .operands = {}, .attributes = attributes, .line = origin.lines.empty() ? line : origin.lines.back()};
   std::vector<NodeId> ids;
   for (const Value& operand : operands) {
     application.operands.push_back(operand.type());
     ids.push_back(operand.id());
   }
   if (op.operands >= 0 ? static_cast<size_t>(op.operands) != ids.size() : ids.empty())
-    application.fail("takes {} operands, got {}", op.operands >= 0 ? std::to_string(op.operands) : "one or more",
-                     ids.size());
+    application.fail("takes {} operands, got {}", op.operands >= 0 ? std::to_string(op.operands) : "one or more", ids.size());
   Type type = type_of(application);
   check_type(body, op.name, type, application.line);
   uint64_t hash = hash_of(op, ids, attributes);
@@ -263,8 +260,7 @@ void check_name(std::string_view what, std::string_view name, Line line) {
 
 namespace {
 
-Value add_state(Graph& graph, std::string_view kind, std::string_view local, Type type, const Initializer& initial,
-                Line line) {
+Value add_state(Graph& graph, std::string_view kind, std::string_view local, Type type, const Initializer& initial, Line line) {
   Body& body = graph.body();
   std::string path = body.scope();
   std::string name = path.empty() ? std::string(local) : path + "/" + std::string(local);
@@ -276,8 +272,8 @@ Value add_state(Graph& graph, std::string_view kind, std::string_view local, Typ
   if (const State* known = body.state(name)) {
     const Node& node = body.node(known->node);
     if (node.type != type || node.op->name != kind)
-      fail(line, "{} '{}': is {} here and {} {} at {}; a tied parameter has one type", kind, name, type.str(),
-           node.op->name, node.type.str(), node.origin.lines.empty() ? "?" : node.origin.lines.front().str());
+      fail(line, "{} '{}': is {} here and {} {} at {}; a tied parameter has one type", kind, name, type.str(), node.op->name,
+           node.type.str(), node.origin.lines.empty() ? "?" : node.origin.lines.front().str());
     return {&body, known->node};
   }
   if (type.elements().symbolic()) fail(line, "{} '{}': {} depends on a run-time size", kind, name, type.str());
@@ -300,19 +296,16 @@ Value Graph::input(std::string_view name, DType dtype, Shape shape, std::source_
   for (auto [it, end] = body_->named.equal_range(std::string(name)); it != end; ++it) {
     const Node& node = body_->node(it->second);
     if (node.op == &input_op && node.type != type)
-      fail(at, "input '{}': is {} here and {} at {}", name, type.str(), node.type.str(),
-           node.origin.lines.front().str());
+      fail(at, "input '{}': is {} here and {} at {}", name, type.str(), node.type.str(), node.origin.lines.front().str());
   }
   return tenon::input(*body_, name, type, at);
 }
 
-Value Graph::parameter(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
-                       std::source_location at) {
+Value Graph::parameter(std::string_view name, DType dtype, Shape shape, const Initializer& initial, std::source_location at) {
   return add_state(*this, "parameter", name, {dtype, std::move(shape)}, initial, at);
 }
 
-Value Graph::state(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
-                   std::source_location at) {
+Value Graph::state(std::string_view name, DType dtype, Shape shape, const Initializer& initial, std::source_location at) {
   return add_state(*this, "state", name, {dtype, std::move(shape)}, initial, at);
 }
 
@@ -331,8 +324,8 @@ Value Graph::seed() { return program_state(*body_, "seed"); }
 Value Graph::step() { return step_of(*body_); }
 Value step_of(Body& body) { return program_state(body, "step"); }
 
-void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
-                  std::vector<Update> updates, std::source_location at) {
+void Graph::entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs, std::vector<Update> updates,
+                  std::source_location at) {
   if (name.empty()) fail(at, "entry: needs a name");
   check_name("entry", name, at);
   if (body_->entry(name)) fail(at, "entry '{}': there is one with this name already", name);
@@ -387,8 +380,7 @@ void Graph::require_fused(Value loss, std::source_location at) {
 
 void Graph::allow_unreached(Value parameter, std::source_location at) {
   if (!parameter || &parameter.body() != body_.get()) fail(at, "allow_unreached: the parameter is not of this graph");
-  if (!body_->state(parameter.id()))
-    fail(at, "allow_unreached: {} is no parameter or state", parameter.op().name);
+  if (!body_->state(parameter.id())) fail(at, "allow_unreached: {} is no parameter or state", parameter.op().name);
   body_->allow_unreached.push_back(parameter.id());
 }
 

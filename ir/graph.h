@@ -42,9 +42,9 @@ struct Literal {
   // Converted; Error unless there is one value for each element and it fits.
   static Literal of(Type type, std::span<const double> values, Line line = std::source_location::current());
   static Literal of(int64_t value);  // an i64
-  double at(int64_t element) const;                              // i64 beyond 2^53: use integer_at
+  double at(int64_t element) const;  // i64 beyond 2^53: use integer_at
   int64_t integer_at(int64_t element) const;
-  uint64_t hash() const;                       // of type and bytes
+  uint64_t hash() const;                        // of type and bytes
   bool operator==(const Literal& other) const;  // by bits
 };
 
@@ -124,8 +124,7 @@ struct Operand {
 
   Operand(Value value, std::source_location at = std::source_location::current()) : Operand(value, Line(at)) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  Operand(T number, std::source_location at = std::source_location::current())
+  requires std::is_arithmetic_v<T> Operand(T number, std::source_location at = std::source_location::current())
       : number(static_cast<double>(number)), line(at) {
     if constexpr (std::is_integral_v<T>)
       if (std::is_signed_v<T> || static_cast<uint64_t>(number) <= uint64_t{INT64_MAX}) whole = static_cast<int64_t>(number);
@@ -154,10 +153,10 @@ struct Entry {
 
 // What a pass says to the user about a line of theirs: "train.cpp:12: softmax with cross-entropy: fused".
 struct Receipt {
-  std::string pass;     // "fuse_loss"
+  std::string pass;  // "fuse_loss"
   Line line;
-  NodeId node;          // of the graph the pass read; -1 if none
-  bool done;            // fused, or not fused because of `text`
+  NodeId node;  // of the graph the pass read; -1 if none
+  bool done;    // fused, or not fused because of `text`
   std::string text;
   bool operator==(const Receipt&) const = default;
 };
@@ -165,17 +164,17 @@ struct Receipt {
 // The stable part of a graph. Passes read it; users go through Graph and Value.
 struct Body {
   std::deque<Node> nodes;
-  std::unordered_multimap<uint64_t, NodeId> table;            // hash -> node
-  std::unordered_multimap<std::string, NodeId> named;         // leaves by their names
-  Sizes sizes;                                                // the run-time sizes and their maxima
+  std::unordered_multimap<uint64_t, NodeId> table;     // hash -> node
+  std::unordered_multimap<std::string, NodeId> named;  // leaves by their names
+  Sizes sizes;                                         // the run-time sizes and their maxima
   std::vector<State> states;
   std::vector<Entry> entries;
   std::vector<NodeId> require_fused;
   std::vector<NodeId> allow_unreached;
-  std::vector<std::pair<NodeId, Support>> supports;           // inputs whose elements are checked by every run
+  std::vector<std::pair<NodeId, Support>> supports;  // inputs whose elements are checked by every run
   std::vector<Receipt> receipts;
-  std::vector<OpenScope> scopes;                              // innermost last
-  std::unordered_map<std::string, int64_t> scope_counts;      // next random stream within a scope
+  std::vector<OpenScope> scopes;                          // innermost last
+  std::unordered_map<std::string, int64_t> scope_counts;  // next random stream within a scope
 
   const Node& node(NodeId id) const { return nodes[static_cast<size_t>(id)]; }
   Value value(NodeId id) { return {this, id}; }
@@ -183,8 +182,8 @@ struct Body {
   const State* state(NodeId node) const;
   const State* state(std::string_view name) const;
   const Entry* entry(std::string_view name) const;
-  std::string scope() const;          // path of the open scopes
-  int64_t next_stream();              // for a random operation added in the open scope: hash of path and count
+  std::string scope() const;  // path of the open scopes
+  int64_t next_stream();      // for a random operation added in the open scope: hash of path and count
 };
 
 // How a parameter begins: a value of the given type, built in the parameter's own scope. One of f16 or bf16 is asked for
@@ -202,8 +201,7 @@ class Graph {
   Extent size(std::string_view name, int64_t maximum, std::source_location at = std::source_location::current());
 
   // Of f16 or bf16 too, here and below: cast(x, f32) computes with what they store.
-  Value input(std::string_view name, DType dtype, Shape shape,
-              std::source_location at = std::source_location::current());
+  Value input(std::string_view name, DType dtype, Shape shape, std::source_location at = std::source_location::current());
   // A trained value. The same name twice is one tied parameter; Error naming both lines if the types differ. The name
   // is put after the path of the open scopes: "dense1/W".
   Value parameter(std::string_view name, DType dtype, Shape shape, const Initializer& initial,
@@ -219,8 +217,8 @@ class Graph {
   // A named function of the program: what it returns and what it updates. Error if the name exists, a name is empty,
   // two outputs or two updates collide, an update's type differs from its state's. An entry "init" takes the place of the
   // one that compile() makes of the initial values (so the text of an optimised graph, which has it, compiles again).
-  void entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs,
-             std::vector<Update> updates = {}, std::source_location at = std::source_location::current());
+  void entry(std::string_view name, std::vector<std::pair<std::string, Value>> outputs, std::vector<Update> updates = {},
+             std::source_location at = std::source_location::current());
 
   // compile() fails unless the loss's softmax (or sigmoid) and logarithm were fused.
   void require_fused(Value loss, std::source_location at = std::source_location::current());

@@ -47,10 +47,8 @@ struct StoredFloat {
   template <typename T>
   explicit StoredFloat(T number) : bits(narrow(static_cast<float>(number))) {}
   template <typename T>
-    requires std::is_arithmetic_v<T>
-  explicit operator T() const {
-    return static_cast<T>(widen(bits));
-  }
+  requires std::is_arithmetic_v<T>
+  explicit operator T() const { return static_cast<T>(widen(bits)); }
 };
 using half = StoredFloat<float_to_f16, f16_to_float>;
 using bfloat = StoredFloat<float_to_bf16, bf16_to_float>;

@@ -14,11 +14,10 @@ struct Infix {
   int precedence;  // from the loosest, 1
 };
 // A symbol that begins another one stands after it.
-inline constexpr Infix infix[] = {
-    {Scalar::logical_or, "or", 1}, {Scalar::logical_and, "and", 2}, {Scalar::eq, "==", 3},
-    {Scalar::ne, "!=", 3},         {Scalar::le, "<=", 3},           {Scalar::lt, "<", 3},
-    {Scalar::add, "+", 4},         {Scalar::sub, "-", 4},           {Scalar::mul, "*", 5},
-    {Scalar::floordiv, "//", 5},   {Scalar::div, "/", 5},           {Scalar::mod, "%", 5}};
+inline constexpr Infix infix[] = {{Scalar::logical_or, "or", 1}, {Scalar::logical_and, "and", 2}, {Scalar::eq, "==", 3},
+                                  {Scalar::ne, "!=", 3},         {Scalar::le, "<=", 3},           {Scalar::lt, "<", 3},
+                                  {Scalar::add, "+", 4},         {Scalar::sub, "-", 4},           {Scalar::mul, "*", 5},
+                                  {Scalar::floordiv, "//", 5},   {Scalar::div, "/", 5},           {Scalar::mod, "%", 5}};
 inline constexpr int tightest = 6;  // of a sign or `not`
 
 inline constexpr std::string_view variable_letters = "ijklmopq";

@@ -35,8 +35,7 @@ int64_t integer_function(Scalar::Function function, DType dtype, int64_t a, int6
     case Scalar::mul: return wrap(dtype, u(a) * u(b));
     case Scalar::fma: return wrap(dtype, u(a) * u(b) + u(c));
     case Scalar::div: return b == 0 ? 0 : b == -1 ? wrap(dtype, -u(a)) : a / b;
-    case Scalar::floordiv:
-      return b == 0 ? 0 : b == -1 ? wrap(dtype, -u(a)) : a / b - (a % b != 0 && (a < 0) != (b < 0));
+    case Scalar::floordiv: return b == 0 ? 0 : b == -1 ? wrap(dtype, -u(a)) : a / b - (a % b != 0 && (a < 0) != (b < 0));
     case Scalar::mod: return b == 0 || b == -1 ? 0 : (a % b != 0 && (a < 0) != (b < 0)) ? a % b + b : a % b;
     case Scalar::neg: return wrap(dtype, -u(a));
     case Scalar::abs: return a < 0 ? wrap(dtype, -u(a)) : a;

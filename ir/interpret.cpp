@@ -32,8 +32,8 @@ struct Loop {
 
 class Interpreter {
  public:
-  Interpreter(const Definition& definition, const Application& application,
-              std::span<const ReferenceArray* const> operands, const Sizes& sizes, Arithmetic arithmetic)
+  Interpreter(const Definition& definition, const Application& application, std::span<const ReferenceArray* const> operands,
+              const Sizes& sizes, Arithmetic arithmetic)
       : definition_(definition),
         application_(application),
         operands_(operands),
@@ -149,9 +149,7 @@ void Interpreter::convert(Step& step, int count) {
       bound = decided(Scalar::ne, x, slack);
     } else if (step.of_floats) {
       int64_t x = step.whole[i] = to_integer(dtype, from.real[i]);
-      auto off = [&](double y) {
-        return std::fabs(static_cast<double>(to_integer(dtype, y)) - static_cast<double>(x));
-      };
+      auto off = [&](double y) { return std::fabs(static_cast<double>(to_integer(dtype, y)) - static_cast<double>(x)); };
       if (e != 0) bound = std::isinf(e) ? undecided : std::max(off(from.real[i] - e), off(from.real[i] + e));
     } else {
       step.whole[i] = wrap(dtype, static_cast<uint64_t>(from.whole[i]));
@@ -176,8 +174,7 @@ void Interpreter::choose(Step& step, int count) {
       }
     } else {
       step.whole[i] = taken.whole[i];
-      if (part[0]->bound[i] != 0 &&
-          (part[1]->whole[i] != part[2]->whole[i] || part[1]->bound[i] + part[2]->bound[i] != 0))
+      if (part[0]->bound[i] != 0 && (part[1]->whole[i] != part[2]->whole[i] || part[1]->bound[i] + part[2]->bound[i] != 0))
         bound = undecided;
     }
     if (!step.exact) step.bound[i] = bound;
@@ -234,8 +231,7 @@ void Interpreter::nest(bool scatter) {
   size_t rank = definition_.axes.size();
   std::vector<Loop> axes, reduced;
   for (size_t i = scatter ? 1 : 0; i < rank; ++i) axes.push_back({i, definition_.axes[i].at(sizes_)});
-  for (size_t i = 0; i < definition_.reduced.size(); ++i)
-    reduced.push_back({rank + i, definition_.reduced[i].at(sizes_)});
+  for (size_t i = 0; i < definition_.reduced.size(); ++i) reduced.push_back({rank + i, definition_.reduced[i].at(sizes_)});
   std::vector<Loop>&outside = scatter ? reduced : axes, &inside = scatter ? axes : reduced;
   for (const Loop& loop : outside) outer_ = checked_product(outer_, loop.extent);
   for (const Loop& loop : inside) inner_ = checked_product(inner_, loop.extent);
@@ -263,15 +259,13 @@ ReferenceArray Interpreter::run() {
   int64_t elements = result.type.elements().count;
   if (elements > most_elements) application_.fail("{} is too large to evaluate", result.type.str());
   bool is_real = is_float(result.type.dtype), scatter = static_cast<bool>(definition_.scatter);
-  (is_real ? result.real.resize(static_cast<size_t>(elements))
-           : result.whole.resize(static_cast<size_t>(elements)));
+  (is_real ? result.real.resize(static_cast<size_t>(elements)) : result.whole.resize(static_cast<size_t>(elements)));
 
   nest(scatter);
   int body = add(definition_.body);
   int target = scatter ? add(definition_.scatter) : body;
   const Step &value = steps_[static_cast<size_t>(body)], &row = steps_[static_cast<size_t>(target)];
-  const bool bounded =
-      !typed_ && (!value.exact || !row.exact || (definition_.reduction != Reduction::none && is_real));
+  const bool bounded = !typed_ && (!value.exact || !row.exact || (definition_.reduction != Reduction::none && is_real));
   if (bounded) result.bound.resize(static_cast<size_t>(elements));
 
   const Accumulator empty(definition_.reduction, definition_.body->dtype, bounded);
@@ -295,14 +289,12 @@ ReferenceArray Interpreter::run() {
     for (size_t i = 0; i < static_cast<size_t>(count); ++i) {
       Accumulator* into = &running;
       if (scatter) {
-        int64_t at = row.whole[i], extent = result.type.shape[0].count,
-                place = begin + static_cast<int64_t>(i);
+        int64_t at = row.whole[i], extent = result.type.shape[0].count, place = begin + static_cast<int64_t>(i);
         if (at < 0 || at >= extent) out_of_range(at, place / inner_, extent);
         astray |= row.bound[i] != 0;
         into = &scattered[static_cast<size_t>(at * inner_ + place % inner_)];
       }
-      into->add(value.real.empty() ? 0 : value.real[i], value.whole.empty() ? 0 : value.whole[i],
-                value.bound[i]);
+      into->add(value.real.empty() ? 0 : value.real[i], value.whole.empty() ? 0 : value.whole[i], value.bound[i]);
       if (scatter || ++folded < inner_) continue;
       finish(running);
       running = empty;
@@ -311,8 +303,7 @@ ReferenceArray Interpreter::run() {
   }
   for (const Accumulator& from : scattered) finish(from);
   while (element < elements) finish(empty);  // reductions over nothing
-  if (std::all_of(result.bound.begin(), result.bound.end(), [](double bound) { return bound == 0; }))
-    result.bound.clear();
+  if (std::all_of(result.bound.begin(), result.bound.end(), [](double bound) { return bound == 0; })) result.bound.clear();
   return result;
 }
 

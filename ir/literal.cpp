@@ -6,8 +6,7 @@
 namespace tenon {
 
 Literal Literal::of(Type type, std::span<const double> values, Line line) {
-  if (std::string why = flaw(type, 1); !why.empty())
-    fail(line, "constant: {} is not a possible type: {}", type.str(), why);
+  if (std::string why = flaw(type, 1); !why.empty()) fail(line, "constant: {} is not a possible type: {}", type.str(), why);
   if (type.elements() != Extent(values.size()))
     fail(line, "constant: {} has {} elements, there are {} values", type.str(), type.elements().str(), values.size());
   auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * static_cast<size_t>(byte_size(type.dtype)));
@@ -35,8 +34,6 @@ int64_t whole_at(DType dtype, std::span<const std::byte> bytes, int64_t i) {
 
 double Literal::at(int64_t i) const { return real_at(type.dtype, *bytes, i); }
 
-int64_t Literal::integer_at(int64_t i) const {
-  return whole_at(type.dtype, *bytes, i);
-}
+int64_t Literal::integer_at(int64_t i) const { return whole_at(type.dtype, *bytes, i); }
 
 }  // namespace tenon

@@ -7,9 +7,7 @@ namespace tenon {
 
 std::span<const Op* const> builtin_vocabulary();  // ops/vocabulary.cpp
 
-void Application::fail_text(const std::string& message) const {
-  throw Error(line, fmt::format("{}: {}", op.name, message));
-}
+void Application::fail_text(const std::string& message) const { throw Error(line, fmt::format("{}: {}", op.name, message)); }
 
 namespace {
 void refuse_storage(const Application& a, std::span<const Type> types, std::string_view are, std::string_view instead) {

@@ -69,10 +69,10 @@ void register_op(const Op& op);
 std::vector<const Op*> vocabulary();
 
 // Type rules and definitions that many operations share.
-Type same_shape(const Application& a);     // all operands have one type, the result's
-Type same_float(const Application& a);     // same, and the type is f32 or f64
-Definition elementwise(const Application& a, Scalar body);           // body's loads read at the result's own index
-Scalar read_operand(const Application& a, size_t operand);            // operand[v0, v1, ...]
+Type same_shape(const Application& a);                      // all operands have one type, the result's
+Type same_float(const Application& a);                      // same, and the type is f32 or f64
+Definition elementwise(const Application& a, Scalar body);  // body's loads read at the result's own index
+Scalar read_operand(const Application& a, size_t operand);  // operand[v0, v1, ...]
 template <Scalar::Function function>
 Definition pointwise(const Application& a) {
   std::vector<Scalar> arguments;

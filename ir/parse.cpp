@@ -56,8 +56,7 @@ Attribute Reader::attribute() {
   size_t end = at_;
   while (end < text_.size() && (is_digit(text_[end]) || text_[end] == '-')) ++end;
   bool whole = end >= text_.size() || (text_[end] != '.' && text_[end] != 'e' && text_[end] != 'i');
-  return whole ? Attribute(number<int64_t>("the value of an attribute"))
-               : Attribute(floating<double>());
+  return whole ? Attribute(number<int64_t>("the value of an attribute")) : Attribute(floating<double>());
 }
 
 // %7 = contract(%2, %5) spec="ik,kj->ij" : f32[n,128]
@@ -93,10 +92,8 @@ void Reader::node() {
   Type type{dtype(), {}};
   type.shape = shape();
   Value value;
-  place(op_at, op->name,
-        [&] { value = append(body_, *op, std::move(operands), std::move(attributes), Line(file_, line_)); });
-  if (value.type() != type)
-    fail_at(type_at, fmt::format("{} gives {}, not {}", op->name, value.type().str(), type.str()));
+  place(op_at, op->name, [&] { value = append(body_, *op, std::move(operands), std::move(attributes), Line(file_, line_)); });
+  if (value.type() != type) fail_at(type_at, fmt::format("{} gives {}, not {}", op->name, value.type().str(), type.str()));
   values_.emplace(number, value);
   if (starts_.size() < body_.nodes.size()) starts_.push_back(op_at);
 }
@@ -127,8 +124,7 @@ void Reader::entry() {
 }
 
 Graph Reader::read() {
-  if (!next_statement() || !accept_word("tenon"))
-    fail_at(at_, "expected 'tenon 1', the version of the format");
+  if (!next_statement() || !accept_word("tenon")) fail_at(at_, "expected 'tenon 1', the version of the format");
   skip_blanks();
   if (size_t at = at_; number<int64_t>("the version of the format") != 1)
     fail_at(at, "this text has another version; this library reads version 1");
@@ -165,8 +161,7 @@ Graph Reader::read() {
       if (!parse_support(identifier(), support)) fail_at(word, "expected unit_interval, positive or count");
       body_.supports.emplace_back(input.id(), support);
     } else {
-      fail_at(start,
-              "expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
+      fail_at(start, "expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
     }
     end_statement();
   }

@@ -22,9 +22,7 @@ std::string ScalarReader::name(std::string_view what) {
   skip_blanks();
   if (peek() == '"') return string();
   const size_t start = at_;
-  while (!line_ended() &&
-         (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.' || peek() == '/'))))
-    ++at_;
+  while (!line_ended() && (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.' || peek() == '/')))) ++at_;
   if (at_ == start) fail_at(start, fmt::format("expected {}", what));
   return std::string(text_.substr(start, at_ - start));
 }
@@ -45,8 +43,7 @@ void ScalarReader::shared() {
   const auto number = TextReader::number<int64_t>("the number of a shared part");
   expect("=");
   Scalar value = expression();
-  if (!shared_.emplace(number, std::move(value)).second)
-    fail_at(start, fmt::format("${} is there twice", number));
+  if (!shared_.emplace(number, std::move(value)).second) fail_at(start, fmt::format("${} is there twice", number));
 }
 
 Scalar ScalarReader::binary(int loosest) {
@@ -73,8 +70,7 @@ bool ScalarReader::negative_number() const {
   const std::string_view rest = text_.substr(at_ + 1);
   if (rest.empty() || is_digit(rest[0])) return !rest.empty();
   const char after = rest.size() > 3 ? rest[3] : '\n';
-  return rest.starts_with("inf") && !is_letter(after) && !is_digit(after) && after != '.' && after != '/' &&
-         after != '[';
+  return rest.starts_with("inf") && !is_letter(after) && !is_digit(after) && after != '.' && after != '/' && after != '[';
 }
 
 Scalar ScalarReader::unary() {
@@ -110,8 +106,7 @@ Scalar ScalarReader::primary() {
     if (!accept_word("else")) fail_at(at_, "expected 'else'");
     const size_t at = at_;
     Scalar otherwise = expression();
-    if (guard->dtype != boolean)
-      fail_at(start, fmt::format("a guard is bool, not {}", tenon::name(guard->dtype)));
+    if (guard->dtype != boolean) fail_at(start, fmt::format("a guard is bool, not {}", tenon::name(guard->dtype)));
     if (otherwise->dtype != inside->dtype)
       fail_at(at, fmt::format("the load is {}, and what stands for it {}", tenon::name(inside->dtype),
                               tenon::name(otherwise->dtype)));
@@ -145,12 +140,10 @@ Scalar ScalarReader::number() {
   const size_t stop = at_;
   DType type = real ? f32 : i64;
   if (accept(':')) type = dtype();
-  if (is_float(type) != real || type == boolean)
-    fail_at(start, fmt::format("this is not a {}", tenon::name(type)));
+  if (is_float(type) != real || type == boolean) fail_at(start, fmt::format("this is not a {}", tenon::name(type)));
   if (!real) {
     if (type == i64) return Scalar::integer(whole);
-    if (!fits(whole, type))
-      fail_at(start, fmt::format("{} does not fit {}", whole, tenon::name(type)));
+    if (!fits(whole, type)) fail_at(start, fmt::format("{} does not fit {}", whole, tenon::name(type)));
     return Scalar::number(type, static_cast<double>(whole));
   }
   // Again in its own type: by way of a double it would be rounded twice, and a NaN lose its bits.
@@ -214,12 +207,10 @@ Scalar ScalarReader::call(std::string_view name, size_t at) {
   expect(")");
   DType type;
   if (parse_dtype(name, type)) {
-    if (arguments.size() != 1)
-      fail_at(at, fmt::format("a cast takes one argument, here are {}", arguments.size()));
+    if (arguments.size() != 1) fail_at(at, fmt::format("a cast takes one argument, here are {}", arguments.size()));
     const DType from = arguments[0]->dtype;
     if (from == type) fail_at(at, fmt::format("this is {} already", name));
-    if (by_way_of_f32(from, type))
-      fail_at(at, fmt::format("{} is cast to {} by way of f32", tenon::name(from), name));
+    if (by_way_of_f32(from, type)) fail_at(at, fmt::format("{} is cast to {} by way of f32", tenon::name(from), name));
     return Scalar::to(type, arguments[0]);
   }
   const auto function = function_of(name);
@@ -230,16 +221,14 @@ Scalar ScalarReader::call(std::string_view name, size_t at) {
 Scalar ScalarReader::make(Scalar::Function f, std::vector<Scalar> arguments, size_t at) {
   const std::string_view name = function(f).name;
   const auto arity = static_cast<size_t>(function(f).arity);
-  if (arguments.size() != arity)
-    fail_at(at, fmt::format("{} takes {} arguments, here are {}", name, arity, arguments.size()));
+  if (arguments.size() != arity) fail_at(at, fmt::format("{} takes {} arguments, here are {}", name, arity, arguments.size()));
   const size_t first = f == Scalar::select ? 1 : 0;
   if (f == Scalar::select && arguments[0]->dtype != boolean)
     fail_at(at, fmt::format("{} chooses by a bool, not {}", name, tenon::name(arguments[0]->dtype)));
   const DType type = arguments[first]->dtype;
   for (size_t i = first; i < arguments.size(); ++i)
     if (arguments[i]->dtype != type)
-      fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type),
-                              tenon::name(arguments[i]->dtype)));
+      fail_at(at, fmt::format("{}: its arguments are {} and {}", name, tenon::name(type), tenon::name(arguments[i]->dtype)));
   const bool logical = f == Scalar::logical_and || f == Scalar::logical_or || f == Scalar::logical_not;
   if ((function(f).kind == ScalarKind::real && !is_float(type)) || (logical && type != boolean) ||
       (f != Scalar::select && is_storage(type)) || (f == Scalar::philox && type != i64))

@@ -50,8 +50,7 @@ std::string comment(const Origin& origin) {
 
 std::string text_of(const Node& node, NodeId id, const Printing& printing) {
   std::string text = fmt::format("%{} = {}(", id, node.op->name);
-  for (size_t i = 0; i < node.operands.size(); ++i)
-    text += fmt::format("{}%{}", i ? ", " : "", node.operands[i]);
+  for (size_t i = 0; i < node.operands.size(); ++i) text += fmt::format("{}%{}", i ? ", " : "", node.operands[i]);
   text += ')';
   for (const auto& [name, attribute] : node.attributes.entries)
     text += fmt::format(" {}={}", name, text_of(attribute, printing));
@@ -103,14 +102,11 @@ std::string print(const Body& body, Printing printing) {
   for (const auto& [name, maximum] : body.sizes) text += fmt::format("size {} <= {}\n", name, maximum);
   for (NodeId id = 0; id < body.size(); ++id) text += text_of(body.node(id), id, printing) + '\n';
   for (const State& state : body.states)
-    text +=
-        fmt::format("state %{} = %{}{}\n", state.node, state.initial, state.trainable ? " trainable" : "");
+    text += fmt::format("state %{} = %{}{}\n", state.node, state.initial, state.trainable ? " trainable" : "");
   for (const Entry& entry : body.entries) {
     text += fmt::format("entry {}\n", quoted(entry.name));
-    for (const auto& [name, node] : entry.outputs)
-      text += fmt::format("  output {} = %{}\n", quoted(name), node);
-    for (const auto& [state, value] : entry.updates)
-      text += fmt::format("  update %{} = %{}\n", state, value);
+    for (const auto& [name, node] : entry.outputs) text += fmt::format("  output {} = %{}\n", quoted(name), node);
+    for (const auto& [state, value] : entry.updates) text += fmt::format("  update %{} = %{}\n", state, value);
   }
   for (NodeId id : body.require_fused) text += fmt::format("require_fused %{}\n", id);
   for (NodeId id : body.allow_unreached) text += fmt::format("allow_unreached %{}\n", id);
@@ -131,8 +127,7 @@ bool equal(const Body& a, const Body& b) {
     return x.name == y.name && x.outputs == y.outputs && x.updates == y.updates;
   };
   return a.sizes == b.sizes && a.require_fused == b.require_fused && a.allow_unreached == b.allow_unreached &&
-         a.supports == b.supports &&
-         std::equal(a.nodes.begin(), a.nodes.end(), b.nodes.begin(), b.nodes.end(), same_node) &&
+         a.supports == b.supports && std::equal(a.nodes.begin(), a.nodes.end(), b.nodes.begin(), b.nodes.end(), same_node) &&
          std::equal(a.states.begin(), a.states.end(), b.states.begin(), b.states.end(), same_state) &&
          std::equal(a.entries.begin(), a.entries.end(), b.entries.begin(), b.entries.end(), same_entry);
 }

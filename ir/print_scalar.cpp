@@ -29,8 +29,8 @@ std::string constant(const ScalarNode& x) {
 
 std::string size(const ScalarNode& x) {
   const std::string_view name = x.size;
-  const bool plain = plain_word(name) && !is_variable_name(name) && !is_reserved(name) && name[0] != 'e' &&
-                     name[0] != 'E' && name.find_first_of("./") == name.npos;
+  const bool plain = plain_word(name) && !is_variable_name(name) && !is_reserved(name) && name[0] != 'e' && name[0] != 'E' &&
+                     name.find_first_of("./") == name.npos;
   if (!plain) return fmt::format("size({} {})", x.integer, quoted(name));
   return x.integer == 1 ? std::string(name) : fmt::format("{}{}", x.integer, name);
 }

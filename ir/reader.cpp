@@ -72,8 +72,7 @@ DType TextReader::dtype() {
   skip_blanks();
   size_t start = at_;
   DType dtype;
-  if (!parse_dtype(identifier(), dtype))
-    fail_at(start, "expected an element type: one of " + list(&ElementType::name, ", "));
+  if (!parse_dtype(identifier(), dtype)) fail_at(start, "expected an element type: one of " + list(&ElementType::name, ", "));
   return dtype;
 }
 
@@ -87,8 +86,7 @@ void TextReader::fail_at(size_t at, std::string_view message) const {
   std::string shown(text_.substr(from, std::min(end, from + 120) - from));
   for (char& c : shown)
     if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7e) c = '?';
-  throw Error(fmt::format("{}:{}:{}: {}\n{}\n{:>{}}", file_, line, at - begin + 1, message, shown, '^',
-                          at - from + 1));
+  throw Error(fmt::format("{}:{}:{}: {}\n{}\n{:>{}}", file_, line, at - begin + 1, message, shown, '^', at - from + 1));
 }
 
 Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& literals) {
@@ -103,8 +101,7 @@ Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& liter
   if (accept('@')) {
     uint64_t hash = hexadecimal("the hash of a constant");
     auto found = literals.find(hash);
-    if (found == literals.end())
-      fail_at(start, fmt::format("no constant with the hash {:016x} was given", hash));
+    if (found == literals.end()) fail_at(start, fmt::format("no constant with the hash {:016x} was given", hash));
     if (found->second.type != type || !found->second.bytes ||
         static_cast<int64_t>(found->second.bytes->size()) != type.bytes(1) || found->second.hash() != hash)
       fail_at(start, fmt::format("the constant with the hash {:016x} is another one", hash));
@@ -118,8 +115,7 @@ Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& liter
   expect("{");
   int64_t read = 0;
   for (bool more = !accept('}'); more; ++read) {
-    if (read == count.count)
-      fail_at(at_, fmt::format("{} has {} elements, this is one more", type.str(), read));
+    if (read == count.count) fail_at(at_, fmt::format("{} has {} elements, this is one more", type.str(), read));
     skip_blanks();
     size_t place = at_;
     with_type(dtype, [&]<typename T>(T) {
@@ -130,8 +126,7 @@ Literal TextReader::literal(DType dtype, size_t start, const LiteralTable& liter
     more = accept(',');
     if (!more) expect("}");
   }
-  if (read != count.count)
-    fail_at(start, fmt::format("{} has {} elements, here are {}", type.str(), count.count, read));
+  if (read != count.count) fail_at(start, fmt::format("{} has {} elements, here are {}", type.str(), count.count, read));
   return {std::move(type), std::move(bytes)};
 }
 

@@ -47,8 +47,7 @@ class TextReader {
   }
   std::string_view identifier() {  // empty if there is none
     size_t start = at_;
-    while (!line_ended() && (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.'))))
-      ++at_;
+    while (!line_ended() && (is_letter(peek()) || (at_ > start && (is_digit(peek()) || peek() == '.')))) ++at_;
     return text_.substr(start, at_ - start);
   }
   std::string_view word(std::string_view what) {
@@ -133,8 +132,7 @@ class TextReader {
       if (error.line().known()) message.remove_prefix(error.line().str().size() + 2);
       fail_at(at, message);
     } catch (const InternalError& error) {
-      fail_at(at, fmt::format("{}: an attribute is missing, of the wrong kind or out of range ({})", prefix,
-                              error.what()));
+      fail_at(at, fmt::format("{}: an attribute is missing, of the wrong kind or out of range ({})", prefix, error.what()));
     }
   }
 

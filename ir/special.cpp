@@ -24,8 +24,9 @@ double digamma(double x) {
   double shift = 0;
   for (; x < 10; ++x) shift -= 1 / x;
   double r = 1 / x, r2 = r * r;
-  double series = r2 * (1.0 / 12 - r2 * (1.0 / 120 - r2 * (1.0 / 252 - r2 * (1.0 / 240 - r2 * (1.0 / 132 -
-                  r2 * (691.0 / 32760 - r2 * (1.0 / 12)))))));
+  double series =
+      r2 * (1.0 / 12 -
+            r2 * (1.0 / 120 - r2 * (1.0 / 252 - r2 * (1.0 / 240 - r2 * (1.0 / 132 - r2 * (691.0 / 32760 - r2 * (1.0 / 12)))))));
   return shift + (std::log(x) - 0.5 * r - series);
 }
 
@@ -40,8 +41,9 @@ double trigamma(double x) {
   double shift = 0;
   for (; x < 10; ++x) shift += 1 / (x * x);
   double r = 1 / x, r2 = r * r;
-  double series = r2 * (1.0 / 6 - r2 * (1.0 / 30 - r2 * (1.0 / 42 - r2 * (1.0 / 30 - r2 * (5.0 / 66 -
-                  r2 * (691.0 / 2730 - r2 * (7.0 / 6)))))));
+  double series =
+      r2 *
+      (1.0 / 6 - r2 * (1.0 / 30 - r2 * (1.0 / 42 - r2 * (1.0 / 30 - r2 * (5.0 / 66 - r2 * (691.0 / 2730 - r2 * (7.0 / 6)))))));
   return shift + r * (1 + 0.5 * r + series);
 }
 

@@ -12,9 +12,8 @@ namespace tenon {
 using LiteralTable = std::map<uint64_t, Literal>;
 
 struct Printing {
-  bool origins = true;  // a comment with scope and lines after each node
-  LiteralTable* literals =
-      nullptr;  // takes the constants of more than 64 elements; null: they stand in the text
+  bool origins = true;               // a comment with scope and lines after each node
+  LiteralTable* literals = nullptr;  // takes the constants of more than 64 elements; null: they stand in the text
 };
 
 // Nodes are numbered in list order, so graphs with equal lists have equal texts (without origins).

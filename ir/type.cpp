@@ -117,8 +117,7 @@ std::string flaw(const Type& type, const Sizes& maxima) {
   for (Extent extent : type.shape) {
     if (extent.count < 0) return fmt::format("extent {} is negative; it must be 0 or more", extent.str());
     extent.count = std::max<int64_t>(extent.count, 1);
-    if (!multiplies(product, extent))
-      return fmt::format("it has more than {} run-time sizes", SizeProduct::largest);
+    if (!multiplies(product, extent)) return fmt::format("it has more than {} run-time sizes", SizeProduct::largest);
     try {
       product = product * extent;
     } catch (const Error& error) {

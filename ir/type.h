@@ -73,9 +73,9 @@ constexpr decltype(auto) with_type(DType dtype, F&& f) {
 
 // The unsigned integer that holds the bits of a T.
 template <typename T>
-using BitsOf = std::conditional_t<
-    sizeof(T) == 8, uint64_t,
-    std::conditional_t<sizeof(T) == 4, uint32_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
+using BitsOf =
+    std::conditional_t<sizeof(T) == 8, uint64_t,
+                       std::conditional_t<sizeof(T) == 4, uint32_t, std::conditional_t<sizeof(T) == 2, uint16_t, uint8_t>>>;
 
 // The names of the types, or another column of names; false if no type has that name.
 using Names = std::string_view ElementType::*;
@@ -88,10 +88,10 @@ bool fits(int64_t number, DType dtype);
 
 // Where the numbers of a target may lie.
 enum class Support : uint8_t { unit_interval, positive, count };  // [0, 1]; above 0; 0, 1, 2, ...
-std::string_view name(Support support);                              // "unit_interval"
+std::string_view name(Support support);                           // "unit_interval"
 bool parse_support(std::string_view text, Support& support);
-bool contains(Support support, double x);                            // NaN: never
-std::string valid(Support support, std::string_view what);           // "0 <= t <= 1"
+bool contains(Support support, double x);                   // NaN: never
+std::string valid(Support support, std::string_view what);  // "0 <= t <= 1"
 
 using Axes = std::vector<int64_t>;
 

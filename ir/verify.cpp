@@ -75,10 +75,8 @@ std::optional<std::string> node_flaw(const Body& body, NodeId id, bool gradients
   const Node& node = body.node(id);
   for (NodeId operand : node.operands)
     if (operand < 0 || operand >= id) return fmt::format("operand %{} is not an earlier node", operand);
-  if (node.op->operands >= 0 ? static_cast<size_t>(node.op->operands) != node.operands.size()
-                             : node.operands.empty())
-    return fmt::format("takes {} operands, has {}",
-                       node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more",
+  if (node.op->operands >= 0 ? static_cast<size_t>(node.op->operands) != node.operands.size() : node.operands.empty())
+    return fmt::format("takes {} operands, has {}", node.op->operands >= 0 ? std::to_string(node.op->operands) : "one or more",
                        node.operands.size());
   if (!node.op->leaf && !asked.insert({&body, &node}).second) return std::nullopt;
   try {
@@ -101,8 +99,8 @@ std::optional<Flaw> state_flaw(const Body& body) {
     if (node.op != &parameter_op && node.op != &state_op) return Flaw{state.node, "is no parameter or state"};
     if (!known.insert(state.node).second) return Flaw{state.node, "is declared as a state twice"};
     if (node.type != body.node(state.initial).type)
-      return Flaw{state.node, fmt::format("is {}, its initial value is {}", node.type.str(),
-                                          body.node(state.initial).type.str())};
+      return Flaw{state.node,
+                  fmt::format("is {}, its initial value is {}", node.type.str(), body.node(state.initial).type.str())};
   }
   for (NodeId id = 0; id < body.size(); ++id) {
     const Node& node = body.node(id);
@@ -123,31 +121,27 @@ std::optional<Flaw> entry_flaw(const Body& body) {
   for (const State& state : body.states) states.insert(state.node);
   std::set<std::string> names;
   for (const Entry& entry : body.entries) {
-    auto flaw = [&](const std::string& text) {
-      return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)};
-    };
+    auto flaw = [&](const std::string& text) { return Flaw{-1, fmt::format("entry '{}': {}", entry.name, text)}; };
     if (entry.name.empty() || !names.insert(entry.name).second) return flaw("the name is empty or used twice");
     std::set<std::string> outputs;
     for (const auto& [name, id] : entry.outputs) {
       if (!node(id)) return flaw(fmt::format("output '{}' is no node", name));
-      if (name.empty() || !outputs.insert(name).second)
-        return flaw(fmt::format("output '{}' is there twice", name));
+      if (name.empty() || !outputs.insert(name).second) return flaw(fmt::format("output '{}' is there twice", name));
     }
     std::set<NodeId> updated;
     for (const auto& [state, value] : entry.updates) {
       if (!node(state) || !states.contains(state)) return flaw(fmt::format("%{} is no parameter or state", state));
       if (!node(value)) return flaw(fmt::format("the new value of %{} is no node", state));
       if (body.node(state).type != body.node(value).type)
-        return flaw(fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(),
-                                body.node(value).type.str()));
+        return flaw(
+            fmt::format("%{} is {}, its new value is {}", state, body.node(state).type.str(), body.node(value).type.str()));
       if (!updated.insert(state).second) return flaw(fmt::format("%{} is updated twice", state));
     }
   }
   for (NodeId id : body.require_fused)
     if (!node(id)) return Flaw{-1, fmt::format("require_fused %{}: no such node", id)};
   for (NodeId id : body.allow_unreached)
-    if (!node(id) || !states.contains(id))
-      return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
+    if (!node(id) || !states.contains(id)) return Flaw{-1, fmt::format("allow_unreached %{}: no parameter or state", id)};
   for (const auto& [id, support] : body.supports)
     if (!node(id) || body.node(id).op != &input_op) return Flaw{-1, fmt::format("support %{}: no input", id)};
   return std::nullopt;
@@ -166,8 +160,7 @@ std::optional<Flaw> find_flaw(const Body& body, bool gradients) {
 void verify(const Body& body) {
   auto flaw = find_flaw(body);
   if (!flaw) return;
-  std::string where =
-      flaw->node < 0 ? "" : fmt::format(" %{} {}:", flaw->node, body.node(flaw->node).op->name);
+  std::string where = flaw->node < 0 ? "" : fmt::format(" %{} {}:", flaw->node, body.node(flaw->node).op->name);
   throw InternalError(fmt::format("verify:{} {}", where, flaw->text));
 }
 

@@ -35,8 +35,7 @@ int64_t memory_bytes(const std::filesystem::path& limits) {
 
 void require_memory(int64_t bytes, std::string_view what) {
   if (const int64_t most = memory_bytes(); bytes > most)
-    throw OutOfMemory(
-        fmt::format("{} bytes of memory for {}, where at most {} can be had", bytes, what, most));
+    throw OutOfMemory(fmt::format("{} bytes of memory for {}, where at most {} can be had", bytes, what, most));
 }
 
 int64_t aligned(int64_t bytes) { return rounded(bytes, alignment); }
@@ -48,8 +47,7 @@ Arena::Arena(int64_t bytes, bool guarded) : bytes_(aligned(bytes)) {
   const bool huge = !guarded && bytes_ >= huge_page;
   const int64_t used = rounded(bytes_, page);
   mapped_ = static_cast<size_t>(rounded(used + (huge ? huge_page : page), page));
-  void* mapping =
-      mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping = mmap(nullptr, mapped_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED)
     throw OutOfMemory(fmt::format("{} bytes of memory cannot be had: {}", bytes_, std::strerror(errno)));
   mapping_ = static_cast<std::byte*>(mapping);

@@ -15,9 +15,7 @@ constexpr std::string_view format = "tenon 1";
 // Over the metadata and over every tensor's name, type and bytes, in the order of names.
 std::string checksum(const SafeTensors& file) {
   uLong crc = crc32_z(0, nullptr, 0);
-  auto add = [&](const void* data, size_t bytes) {
-    crc = crc32_z(crc, static_cast<const Bytef*>(data), bytes);
-  };
+  auto add = [&](const void* data, size_t bytes) { crc = crc32_z(crc, static_cast<const Bytef*>(data), bytes); };
   auto add_text = [&](const std::string& text) { add(text.c_str(), text.size() + 1); };
   for (const auto& [key, value] : file.metadata)
     if (key != "checksum") add_text(key), add_text(value);
@@ -51,16 +49,14 @@ std::string concrete(const Type& type, const Sizes& sizes) {
 }  // namespace
 
 void save(const Session& session, const std::filesystem::path& path, Position position) {
-  if (!session.initialised())
-    throw Error(fmt::format("{}: nothing to save: the states have no values yet", path.string()));
+  if (!session.initialised()) throw Error(fmt::format("{}: nothing to save: the states have no values yet", path.string()));
   const Program& program = session.program();
   SafeTensors file;
   file.metadata = {{"format", std::string(format)},
                    {"graph", program.graph_hash},
                    {"epoch", std::to_string(position.epoch)},
                    {"row", std::to_string(position.row)}};
-  for (const StateBinding& state : program.states)
-    file.tensors.emplace_back(state.name, session.read(state.name));
+  for (const StateBinding& state : program.states) file.tensors.emplace_back(state.name, session.read(state.name));
   file.metadata["checksum"] = checksum(file);
   write_safetensors(path, file);
 }
@@ -74,8 +70,7 @@ Resumed load(Session& session, const std::filesystem::path& path) {
   };
   const std::string sum = get("checksum");
   if ((!sum.empty() || get("format") == format) && sum != checksum(file))
-    throw Error(fmt::format("{}: damaged: its checksum is {}, but it says \"{}\"", path.string(),
-                            checksum(file), sum));
+    throw Error(fmt::format("{}: damaged: its checksum is {}, but it says \"{}\"", path.string(), checksum(file), sum));
   std::string differences;
   auto differ = [&](const std::string& text) { differences += (differences.empty() ? "" : "; ") + text; };
   std::vector<Tensor> values;
@@ -90,11 +85,9 @@ Resumed load(Session& session, const std::filesystem::path& path) {
       values.push_back(*value);
   }
   for (const auto& [name, tensor] : file.tensors)
-    if (std::none_of(program.states.begin(), program.states.end(),
-                     [&](const auto& s) { return s.name == name; }))
+    if (std::none_of(program.states.begin(), program.states.end(), [&](const auto& s) { return s.name == name; }))
       differ(fmt::format("{}: {} is no state here", name, tensor.str()));
-  if (!differences.empty())
-    throw Error(fmt::format("{}: a checkpoint of another model: {}", path.string(), differences));
+  if (!differences.empty()) throw Error(fmt::format("{}: a checkpoint of another model: {}", path.string(), differences));
   const std::string graph = get("graph");
   const Resumed resumed{{number(file, "epoch", path.string()), number(file, "row", path.string())},
                         graph.empty() || graph == program.graph_hash};

@@ -5,8 +5,8 @@ namespace tenon {
 EarlyStopping::EarlyStopping(Session& session, int patience, double margin)
     : session_(session), patience_(patience), margin_(margin) {
   if (patience < 1 || !(margin >= 0))
-    throw Error(fmt::format("early stopping: patience is {} and margin {}; valid are 1 or more and 0 or more",
-                            patience, margin));
+    throw Error(
+        fmt::format("early stopping: patience is {} and margin {}; valid are 1 or more and 0 or more", patience, margin));
 }
 
 bool EarlyStopping::stop(double measure) {

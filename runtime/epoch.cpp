@@ -6,14 +6,14 @@
 
 namespace tenon {
 
-std::map<std::string, double, std::less<>> run_epoch(Session& session, std::string_view entry,
-                                                     Batches& batches, const std::vector<std::string>& inputs,
-                                                     std::FILE* bar, std::string title) {
+std::map<std::string, double, std::less<>> run_epoch(Session& session, std::string_view entry, Batches& batches,
+                                                     const std::vector<std::string>& inputs, std::FILE* bar,
+                                                     std::string title) {
   const std::vector<Binding>& outputs = session.program().entry(entry).outputs;
   for (const Binding& output : outputs)
     if (!output.type.scalar())
-      fail(output.line, "run_epoch: output '{}' of entry '{}' is {}; only scalars have a mean over batches",
-           output.name, entry, output.type.str());
+      fail(output.line, "run_epoch: output '{}' of entry '{}' is {}; only scalars have a mean over batches", output.name, entry,
+           output.type.str());
   Step step = session.prepare(entry);
   std::optional<Progress> progress;
   if (bar) progress.emplace(bar, std::move(title), batches.examples());

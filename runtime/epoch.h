@@ -15,8 +15,8 @@ namespace tenon {
 // and returns the mean of each output over all examples: every batch counts by its rows. Outputs must be
 // scalars. With a stream it draws a progress bar there, which shows the first output. Error as for any run,
 // or if an output is no scalar.
-std::map<std::string, double, std::less<>> run_epoch(Session& session, std::string_view entry,
-                                                     Batches& batches, const std::vector<std::string>& inputs,
-                                                     std::FILE* bar = nullptr, std::string title = {});
+std::map<std::string, double, std::less<>> run_epoch(Session& session, std::string_view entry, Batches& batches,
+                                                     const std::vector<std::string>& inputs, std::FILE* bar = nullptr,
+                                                     std::string title = {});
 
 }  // namespace tenon

@@ -23,8 +23,7 @@ gzFile file(void* stream) { return static_cast<gzFile>(stream); }
 
 void refuse_folder(const std::filesystem::path& path, std::string_view what) {
   std::error_code ignored;
-  if (std::filesystem::is_directory(path, ignored))
-    throw Error(fmt::format("{}: {}: it is a folder", path.string(), what));
+  if (std::filesystem::is_directory(path, ignored)) throw Error(fmt::format("{}: {}: it is a folder", path.string(), what));
 }
 }  // namespace
 
@@ -32,8 +31,7 @@ InputFile::InputFile(const std::filesystem::path& path) : name_(path.string()) {
   refuse_folder(path, "cannot be read");
   errno = 0;
   stream_ = gzopen(name_.c_str(), "rb");
-  if (!stream_)
-    throw Error(fmt::format("{}: cannot be read: {}", name_, std::strerror(errno ? errno : ENOMEM)));
+  if (!stream_) throw Error(fmt::format("{}: cannot be read: {}", name_, std::strerror(errno ? errno : ENOMEM)));
   gzbuffer(file(stream_), 1 << 17);
   std::error_code error;
   const uintmax_t size = std::filesystem::file_size(path, error);
@@ -79,8 +77,7 @@ void InputFile::expect(int64_t bytes, std::string_view what) const {
 void InputFile::expect_end() {
   std::byte extra;
   const int64_t end = offset_;
-  if (read(&extra, 1) != 0)
-    throw Error(fmt::format("{}: trailing bytes: the data ends at byte {}", name_, end));
+  if (read(&extra, 1) != 0) throw Error(fmt::format("{}: trailing bytes: the data ends at byte {}", name_, end));
 }
 
 RawFile::RawFile(const std::filesystem::path& path) : path_(path) {
@@ -119,8 +116,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 }
 
 void replace_file(const std::filesystem::path& path, std::span<const std::span<const std::byte>> parts) {
-  if (access(path.c_str(), F_OK) == 0 && access(path.c_str(), W_OK) != 0)
-    fail_errno(path, "cannot be written");
+  if (access(path.c_str(), F_OK) == 0 && access(path.c_str(), W_OK) != 0) fail_errno(path, "cannot be written");
   refuse_folder(path, "cannot be written");
   remove_leftovers(path);  // first: on a full disk they may be what fills it
   Temporary temporary(path);

@@ -17,9 +17,9 @@ struct SessionMemory {
   std::vector<Arena> blocks;  // states, outputs, scratch; guarded: one block per buffer
   Arena arena;
   std::vector<std::byte*> states;
-  std::vector<std::vector<std::byte*>> outputs;  // by entry
+  std::vector<std::vector<std::byte*>> outputs;          // by entry
   std::vector<std::vector<const std::byte*>> constants;  // by entry
-  std::vector<std::byte*> scratch;  // by thread
+  std::vector<std::byte*> scratch;                       // by thread
   std::optional<Team> team;
   int threads = 1;
   std::vector<bool> set;  // states that have a value
@@ -39,8 +39,7 @@ int64_t find(const Bindings& bindings, std::string_view name) {
 template <typename Bindings>
 std::string list(const Bindings& bindings) {
   std::string text;
-  for (const Binding& b : bindings)
-    text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", b.name, b.type.str());
+  for (const Binding& b : bindings) text += fmt::format("{}{}: {}", text.empty() ? "" : ", ", b.name, b.type.str());
   return text.empty() ? "none" : text;
 }
 

@@ -13,8 +13,7 @@ const ProgramEntry& Program::entry(std::string_view name) const {
     if (entry.name == name) return entry;
   std::string names;
   for (const ProgramEntry& entry : entries) names += (names.empty() ? "" : ", ") + entry.name;
-  throw Error(
-      fmt::format("program: no entry is called {}; entries: {}", name, names.empty() ? "none" : names));
+  throw Error(fmt::format("program: no entry is called {}; entries: {}", name, names.empty() ? "none" : names));
 }
 
 std::string Program::listing(Stage stage, std::string_view name) const {
@@ -48,14 +47,13 @@ std::string Program::summary() const {
     else
       state_bytes += bytes;
   }
-  std::string text =
-      fmt::format("parameters {} ({} bytes), other state {} bytes", parameters, parameter_bytes, state_bytes);
+  std::string text = fmt::format("parameters {} ({} bytes), other state {} bytes", parameters, parameter_bytes, state_bytes);
   for (const auto& [size, maximum] : sizes) text += fmt::format(", {} <= {}", size, maximum);
   if (!target.empty()) text += ", " + target;
   text += "\n";
   for (const ProgramEntry& e : entries)
-    text += fmt::format("{:<10} inputs {}, outputs {}, updates {}, arena {} bytes\n", e.name, e.inputs.size(),
-                        e.outputs.size(), e.updated.size(), e.arena_bytes);
+    text += fmt::format("{:<10} inputs {}, outputs {}, updates {}, arena {} bytes\n", e.name, e.inputs.size(), e.outputs.size(),
+                        e.updated.size(), e.arena_bytes);
   return text + summary_text;
 }
 
@@ -66,11 +64,11 @@ std::string Program::memory() const {
   text += fmt::format("states {} bytes\n", total);
   for (const ProgramEntry& e : entries) {
     arena = std::max(arena, e.arena_bytes);
-    text += fmt::format("{}: arena {} bytes, lower bound {} bytes, scratch {} bytes a thread\n", e.name,
-                        e.arena_bytes, e.arena_lower_bound, e.scratch_bytes);
+    text += fmt::format("{}: arena {} bytes, lower bound {} bytes, scratch {} bytes a thread\n", e.name, e.arena_bytes,
+                        e.arena_lower_bound, e.scratch_bytes);
     for (const BufferReport& b : e.buffers)
-      text += fmt::format("  {:>10} +{:<10} k{}..k{}  {}: {}\n", b.offset, b.bytes, b.first_kernel,
-                          b.last_kernel, b.name, b.type.str());
+      text += fmt::format("  {:>10} +{:<10} k{}..k{}  {}: {}\n", b.offset, b.bytes, b.first_kernel, b.last_kernel, b.name,
+                          b.type.str());
   }
   return text + fmt::format("one arena for all entries: {} bytes\n", arena);
 }

@@ -16,7 +16,7 @@ namespace tenon {
 
 // A bad index that emitted code found: the first check, in order, that fails, at its least element.
 struct Fault {
-  int64_t check = -1;  // index in ProgramEntry::checks; -1: none
+  int64_t check = -1;   // index in ProgramEntry::checks; -1: none
   int64_t element = 0;  // flat position in the index tensor
   int64_t value = 0;
 };
@@ -32,9 +32,9 @@ struct Frame {
   std::byte* scratch;                 // this thread's ProgramEntry::scratch_bytes, aligned to 64
   int64_t thread;                     // 0 <= thread < threads
   int64_t threads;
-  void (*barrier)(void* team);        // all threads meet; not called when threads is 1
+  void (*barrier)(void* team);  // all threads meet; not called when threads is 1
   void* team;
-  Fault* fault;                       // shared; check kernels run on thread 0 and return from the entry on all threads
+  Fault* fault;  // shared; check kernels run on thread 0 and return from the entry on all threads
   std::array<int64_t, Sizes::largest> sizes = {};  // by Program::sizes
 };
 
@@ -110,8 +110,8 @@ struct Program {
   // The optimised graph (one for all entries); the kernels, the LLVM IR or the assembly of all entries, or of one.
   std::string listing(Stage stage, std::string_view entry = {}) const;
   std::string receipt() const;  // a line per fused or missed loss, and per trained parameter how it is updated
-  std::string summary() const;                             // parameters, kernels, bytes
-  std::string memory() const;                              // arena beside its lower bound; each buffer and its life
+  std::string summary() const;  // parameters, kernels, bytes
+  std::string memory() const;   // arena beside its lower bound; each buffer and its life
 };
 
 }  // namespace tenon

@@ -14,10 +14,7 @@ constexpr const char* erase = "\r\x1b[K";  // to the line's begin, and clear to 
 }  // namespace
 
 Progress::Progress(std::FILE* to, std::string title, int64_t examples)
-    : to_(to),
-      title_(std::move(title)),
-      examples_(std::max<int64_t>(examples, 1)),
-      terminal_(isatty(fileno(to)) == 1) {}
+    : to_(to), title_(std::move(title)), examples_(std::max<int64_t>(examples, 1)), terminal_(isatty(fileno(to)) == 1) {}
 
 Progress::~Progress() {
   if (!terminal_) return;
@@ -45,8 +42,8 @@ std::string Progress::line(double seconds) const {
   const double rate = seconds > 0 ? static_cast<double>(done_) / seconds : 0;
   const std::string speed = rate >= 10000 ? fmt::format("{:.0f}k", rate / 1000) : fmt::format("{:.0f}", rate);
   const double left = rate > 0 ? static_cast<double>(std::max<int64_t>(examples_ - done_, 0)) / rate : 0;
-  return fmt::format("{} [{}] {:3.0f}% loss {:.4f}  {} examples/s  ETA {:.0f} s", title_, bar, 100 * share,
-                     loss(), speed, left);
+  return fmt::format("{} [{}] {:3.0f}% loss {:.4f}  {} examples/s  ETA {:.0f} s", title_, bar, 100 * share, loss(), speed,
+                     left);
 }
 
 }  // namespace tenon

@@ -18,9 +18,7 @@ class Progress {
 
   // `examples` more are done, with this mean loss.
   void add(int64_t examples, double loss);
-  double loss() const {
-    return done_ > 0 ? total_loss_ / static_cast<double>(done_) : 0;
-  }                                        // mean over all examples so far
+  double loss() const { return done_ > 0 ? total_loss_ / static_cast<double>(done_) : 0; }  // mean over all examples so far
   std::string line(double seconds) const;  // what is drawn after so many seconds
 
  private:

@@ -40,12 +40,10 @@ class Header {
 
  private:
   [[noreturn]] void stop(std::string_view what) const {
-    throw Error(fmt::format("{}: bad safetensors header at byte {}: {}", name_,
-                            size_bytes + static_cast<int64_t>(at_), what));
+    throw Error(fmt::format("{}: bad safetensors header at byte {}: {}", name_, size_bytes + static_cast<int64_t>(at_), what));
   }
   void skip_space() {
-    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos)
-      ++at_;
+    while (at_ < text_.size() && std::string_view(" \t\n\r").find(text_[at_]) != std::string_view::npos) ++at_;
   }
   bool accept(char c) {
     skip_space();
@@ -97,8 +95,7 @@ class Header {
     if (code < 0x80) return put(code);
     if (code < 0x800) return put(0xc0 | code >> 6), put(0x80 | (code & 63));
     if (code < 0x10000) return put(0xe0 | code >> 12), put(0x80 | (code >> 6 & 63)), put(0x80 | (code & 63));
-    put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 63)), put(0x80 | (code >> 6 & 63)),
-        put(0x80 | (code & 63));
+    put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 63)), put(0x80 | (code >> 6 & 63)), put(0x80 | (code & 63));
   }
 
   std::string string() {
@@ -121,8 +118,7 @@ class Header {
     const size_t begin = at_;
     int64_t value = 0;
     for (; at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9'; ++at_)
-      if (__builtin_mul_overflow(value, 10, &value) ||
-          __builtin_add_overflow(value, text_[at_] - '0', &value))
+      if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text_[at_] - '0', &value))
         stop("the number overflows 63 bits");
     if (at_ == begin || (text_[begin] == '0' && at_ > begin + 1)) stop("expected a non-negative integer");
     return value;
@@ -160,11 +156,10 @@ class Header {
     if (keys.size() != 3) stop(fmt::format("dtype, shape or data_offsets of \"{}\" is missing", name));
     int64_t bytes = byte_size(range.dtype);
     for (int64_t extent : range.extents)
-      if (__builtin_mul_overflow(bytes, extent, &bytes))
-        stop(fmt::format("the shape of \"{}\" overflows", name));
+      if (__builtin_mul_overflow(bytes, extent, &bytes)) stop(fmt::format("the shape of \"{}\" overflows", name));
     if (bytes != range.end - range.begin)
-      stop(fmt::format("\"{}\" is {}{} of {} bytes, but its range has {}", name, tenon::name(range.dtype),
-                       str(range.extents), bytes, range.end - range.begin));
+      stop(fmt::format("\"{}\" is {}{} of {} bytes, but its range has {}", name, tenon::name(range.dtype), str(range.extents),
+                       bytes, range.end - range.begin));
     return range;
   }
 
@@ -193,8 +188,7 @@ const Tensor* SafeTensors::find(std::string_view name) const {
 }
 
 namespace {
-using Next =
-    std::function<void(std::byte* to, int64_t bytes)>;  // the next bytes of the data, which are there
+using Next = std::function<void(std::byte* to, int64_t bytes)>;  // the next bytes of the data, which are there
 
 class Reader {
  public:
@@ -207,8 +201,8 @@ class Reader {
     uint64_t header = 0;
     for (size_t i = size_bytes; i-- > 0;) header = header << 8 | std::to_integer<uint64_t>(begin[i]);
     if (header > largest_header || static_cast<int64_t>(header) > size_ - size_bytes)
-      stop(0, fmt::format("the header has {} bytes, but the file {} and the limit is {}", header,
-                          size_ - size_bytes, largest_header));
+      stop(0, fmt::format("the header has {} bytes, but the file {} and the limit is {}", header, size_ - size_bytes,
+                          largest_header));
     data_ = size_bytes + static_cast<int64_t>(header);
     std::string text(header, ' ');
     next_(reinterpret_cast<std::byte*>(text.data()), data_ - size_bytes);
@@ -228,9 +222,8 @@ class Reader {
 
   // Puts the ranges in the order of their bytes, all of which they must cover once.
   void tile(std::vector<Range>& ranges) const {
-    std::stable_sort(ranges.begin(), ranges.end(), [](const Range& a, const Range& b) {
-      return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
-    });
+    std::stable_sort(ranges.begin(), ranges.end(),
+                     [](const Range& a, const Range& b) { return std::pair(a.begin, a.end) < std::pair(b.begin, b.end); });
     int64_t end = 0;
     for (const Range& range : ranges) {
       if (range.begin != end)
@@ -238,8 +231,8 @@ class Reader {
              fmt::format("\"{}\" begins at {} of the data, {} {}", range.name, range.begin,
                          range.begin < end ? "overlapping what ends at" : "after a gap from", end));
       if (range.end > size_ - data_)
-        stop(size_, fmt::format("truncated: \"{}\" ends at {} of the data, which has {} bytes", range.name,
-                                range.end, size_ - data_));
+        stop(size_,
+             fmt::format("truncated: \"{}\" ends at {} of the data, which has {} bytes", range.name, range.end, size_ - data_));
       end = range.end;
     }
     if (end != size_ - data_) stop(data_ + end, fmt::format("{} trailing bytes", size_ - data_ - end));
@@ -263,9 +256,7 @@ class Reader {
 
 SafeTensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
   const std::byte* at = bytes.data();
-  const Next next = [&](std::byte* to, int64_t count) {
-    std::copy_n(std::exchange(at, at + count), count, to);
-  };
+  const Next next = [&](std::byte* to, int64_t count) { std::copy_n(std::exchange(at, at + count), count, to); };
   return Reader(name, static_cast<int64_t>(bytes.size()), next).read();
 }
 
@@ -286,21 +277,19 @@ void write_safetensors(const std::filesystem::path& path, const SafeTensors& fil
     order.push_back(&entry);
   }
   // Wide elements first, so that with the padded header all are aligned in the file.
-  std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-    return byte_size(a->second.dtype()) > byte_size(b->second.dtype());
-  });
+  std::stable_sort(order.begin(), order.end(),
+                   [](const auto* a, const auto* b) { return byte_size(a->second.dtype()) > byte_size(b->second.dtype()); });
   std::string header = "{";
   for (const auto& [key, value] : file.metadata)
-    header += fmt::format("{}{}:{}", header.size() > 1 ? "," : "\"__metadata__\":{", json_string(key),
-                          json_string(value));
+    header += fmt::format("{}{}:{}", header.size() > 1 ? "," : "\"__metadata__\":{", json_string(key), json_string(value));
   if (!file.metadata.empty()) header += "}";
   int64_t at = 0;
   std::vector<std::span<const std::byte>> parts(2);
   for (const auto* entry : order) {
     const Tensor& tensor = entry->second;
-    header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}",
-                          header.size() > 1 ? "," : "", json_string(entry->first), traits(tensor.dtype()).safetensors,
-                          str(tensor.extents()), at, at + tensor.byte_count());
+    header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":{},\"data_offsets\":[{},{}]}}", header.size() > 1 ? "," : "",
+                          json_string(entry->first), traits(tensor.dtype()).safetensors, str(tensor.extents()), at,
+                          at + tensor.byte_count());
     at += tensor.byte_count();
     parts.emplace_back(tensor.data(), static_cast<size_t>(tensor.byte_count()));
   }

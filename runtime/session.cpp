@@ -10,8 +10,7 @@ namespace tenon {
 namespace {
 
 // The buffers of a kind, laid out in one block, or each in its own if guarded.
-std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<int64_t>& bytes,
-                                 bool guarded) {
+std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<int64_t>& bytes, bool guarded) {
   std::vector<std::byte*> result;
   if (guarded) {
     for (int64_t size : bytes) result.push_back(blocks.emplace_back(size, true).data());
@@ -19,8 +18,7 @@ std::vector<std::byte*> allocate(std::vector<Arena>& blocks, const std::vector<i
   }
   int64_t total = 0;
   for (int64_t size : bytes)
-    if (__builtin_add_overflow(total, aligned(size), &total))
-      throw Error("session: the buffers overflow 63 bits");
+    if (__builtin_add_overflow(total, aligned(size), &total)) throw Error("session: the buffers overflow 63 bits");
   std::byte* at = blocks.emplace_back(total).data();
   for (int64_t size : bytes) {
     result.push_back(at);
@@ -54,8 +52,7 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
   SessionMemory& memory = *memory_;
   memory.program = std::move(program);
   for (const auto& [size, maximum] : p.sizes) check(maximum >= 1, "the maximum of a run-time size is at least 1");
-  if (options.threads < 0)
-    throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
+  if (options.threads < 0) throw Error(fmt::format("session: {} threads, valid is 0 or more", options.threads));
   int64_t useful = 1, arena = 0, scratch = 0;
   for (const ProgramEntry& entry : p.entries) {
     check(entry.function != nullptr, "every entry of a program has code");
@@ -63,8 +60,7 @@ Session::Session(std::shared_ptr<const Program> program, const SessionOptions& o
     arena = std::max(arena, entry.arena_bytes);
     scratch = std::max(scratch, entry.scratch_bytes);
   }
-  memory.threads =
-      static_cast<int>(std::min<int64_t>(useful, options.threads == 0 ? allowed_cpus() : options.threads));
+  memory.threads = static_cast<int>(std::min<int64_t>(useful, options.threads == 0 ? allowed_cpus() : options.threads));
   if (memory.threads > 1) memory.team.emplace(memory.threads);
 
   memory.arena = Arena(arena, options.guarded);
@@ -92,8 +88,7 @@ void Session::init(int64_t seed) {
   memory_->set.assign(p.states.size(), true);
   memory_->unset = 0;
   if (find(p.states, "seed") >= 0) write("seed", Tensor::scalar(seed));
-  if (std::any_of(p.entries.begin(), p.entries.end(), [](const auto& e) { return e.name == "init"; }))
-    run("init");
+  if (std::any_of(p.entries.begin(), p.entries.end(), [](const auto& e) { return e.name == "init"; })) run("init");
 }
 
 Step Session::prepare(std::string_view entry) { return Step(memory_, program().entry(entry)); }
@@ -107,8 +102,8 @@ Outputs Session::run(std::string_view entry, std::span<const Input> inputs) {
     for (size_t j = 0; j < i; ++j)
       if (inputs[i].name == inputs[j].name) {
         const int64_t declared = find(found.inputs, inputs[i].name);
-        fail(declared >= 0 ? found.inputs[static_cast<size_t>(declared)].line : Line(),
-             "{}: input {} is given twice", entry, inputs[i].name);
+        fail(declared >= 0 ? found.inputs[static_cast<size_t>(declared)].line : Line(), "{}: input {} is given twice", entry,
+             inputs[i].name);
       }
     std::visit([&](const auto& value) { step->bind(inputs[i].name, value); }, inputs[i].value);
   }
@@ -119,8 +114,7 @@ Outputs Session::run(std::string_view entry, std::span<const Input> inputs) {
 namespace {
 size_t state_index(const Program& program, std::string_view name) {
   const int64_t i = find(program.states, name);
-  if (i < 0)
-    throw Error(fmt::format("session: no state is called {}; states: {}", name, list(program.states)));
+  if (i < 0) throw Error(fmt::format("session: no state is called {}; states: {}", name, list(program.states)));
   return static_cast<size_t>(i);
 }
 

@@ -20,9 +20,8 @@
 namespace tenon {
 
 struct SessionOptions {
-  int threads = 1;  // 1 starts no thread; 0: as many as there are CPUs. Never more than the Program can use
-  bool guarded =
-      false;  // a page that faults after the arena and every state and output: for finding wild writes
+  int threads = 1;       // 1 starts no thread; 0: as many as there are CPUs. Never more than the Program can use
+  bool guarded = false;  // a page that faults after the arena and every state and output: for finding wild writes
 };
 
 class Session {

@@ -10,12 +10,12 @@ namespace tenon {
 
 namespace {
 
-// What the run-time sizes must be for `given` to have the declared type, as far as extents of one size say so; the others are 0.
+// What the run-time sizes must be for `given` to have the declared type, as far as extents of one size say so; the others are
+// 0.
 void match(std::string_view entry, const Binding& declared, const Tensor& given, Sizes& sizes) {
   const Type& type = declared.type;
   auto differ = [&](std::string_view what) {
-    fail(declared.line, "{}: input {}: {}: declared {}, given {}", entry, declared.name, what, type.str(),
-         given.str());
+    fail(declared.line, "{}: input {}: {}: declared {}, given {}", entry, declared.name, what, type.str(), given.str());
   };
   if (given.dtype() != type.dtype) differ("element types differ");
   if (given.rank() != type.rank()) differ("ranks differ");
@@ -25,8 +25,7 @@ void match(std::string_view entry, const Binding& declared, const Tensor& given,
     const int64_t actual = given.extents()[axis];
     if (!extent.symbolic() && actual != extent.count) differ(fmt::format("extents differ at axis {}", axis));
     if (!extent.symbolic()) continue;
-    if (actual % extent.count != 0)
-      differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
+    if (actual % extent.count != 0) differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
     const int64_t value = actual / extent.count;
     if (value == 0) differ(fmt::format("{} is 0", extent.sizes->text));
     if (extent.sizes->names.size() > 1) continue;
@@ -84,8 +83,7 @@ int64_t first_outside(const Tensor& index, int64_t extent) {
   switch (index.dtype()) {
     case u8: return first_outside<uint8_t>(index.data(), index.elements(), extent);
     // An extent above 2^31 leaves only the negative values outside.
-    case i32:
-      return first_outside<uint32_t>(index.data(), index.elements(), std::min(extent, int64_t{1} << 31));
+    case i32: return first_outside<uint32_t>(index.data(), index.elements(), std::min(extent, int64_t{1} << 31));
     default: return first_outside<uint64_t>(index.data(), index.elements(), extent);
   }
 }
@@ -134,30 +132,26 @@ Step::Step(std::shared_ptr<SessionMemory> memory, const ProgramEntry& entry)
   for (const auto& [size, maximum] : memory_->program->sizes) sizes_.set(size, 0);
   bound_sizes_ = sizes_;
   slots_.resize(entry.inputs.size(), Slot{Tensor(), sizes_});
-  for (const Binding& input : entry.inputs)
-    numbers_.push_back(input.type.scalar() ? Tensor(input.type.dtype, {}) : Tensor());
+  for (const Binding& input : entry.inputs) numbers_.push_back(input.type.scalar() ? Tensor(input.type.dtype, {}) : Tensor());
   const auto number = static_cast<size_t>(&entry - memory_->program->entries.data());
   const int64_t threads = std::clamp<int64_t>(entry.threads, 1, memory_->threads);
   for (int64_t thread = 0; thread < threads; ++thread)
-    frames_.push_back(
-        {.inputs = inputs_.data(),
-         .states = memory_->states.data(),
-         .outputs = memory_->outputs[number].data(),
-         .constants = memory_->constants[number].data(),
-         .arena = memory_->arena.data(),
-         .scratch = memory_->scratch[static_cast<size_t>(thread)],
-         .thread = thread,
-         .threads = threads,
-         .barrier = &Team::barrier,
-         .team = memory_->team ? &*memory_->team : nullptr,
-         .fault = &memory_->fault});
+    frames_.push_back({.inputs = inputs_.data(),
+                       .states = memory_->states.data(),
+                       .outputs = memory_->outputs[number].data(),
+                       .constants = memory_->constants[number].data(),
+                       .arena = memory_->arena.data(),
+                       .scratch = memory_->scratch[static_cast<size_t>(thread)],
+                       .thread = thread,
+                       .threads = threads,
+                       .barrier = &Team::barrier,
+                       .team = memory_->team ? &*memory_->team : nullptr,
+                       .fault = &memory_->fault});
 }
 
 size_t Step::index(std::string_view input) const {
   const int64_t i = find(entry_->inputs, input);
-  if (i < 0)
-    throw Error(
-        fmt::format("{}: no input is called {}; inputs: {}", entry_->name, input, list(entry_->inputs)));
+  if (i < 0) throw Error(fmt::format("{}: no input is called {}; inputs: {}", entry_->name, input, list(entry_->inputs)));
   return static_cast<size_t>(i);
 }
 
@@ -169,9 +163,8 @@ Step& Step::bind(std::string_view name, const Tensor& tensor) {
     const std::byte* from = frames_[0].outputs[o];
     const std::byte* past = from + entry_->outputs[o].type.bytes(memory_->program->sizes);
     if (tensor.data() < past && from < tensor.data() + tensor.byte_count())
-      fail(entry_->inputs[i].line,
-           "{}: input {}: lies in output {}, which the run overwrites; bind its clone()", entry_->name, name,
-           entry_->outputs[o].name);
+      fail(entry_->inputs[i].line, "{}: input {}: lies in output {}, which the run overwrites; bind its clone()", entry_->name,
+           name, entry_->outputs[o].name);
   }
   slot.tensor = tensor;
   slot.number = false;
@@ -185,8 +178,7 @@ template <typename Number>
 void Step::bind_number(size_t i, Number number) {
   const Binding& declared = entry_->inputs[i];
   if (!declared.type.scalar())
-    fail(declared.line, "{}: input {}: declared {}, given a number", entry_->name, declared.name,
-         declared.type.str());
+    fail(declared.line, "{}: input {}: declared {}, given a number", entry_->name, declared.name, declared.type.str());
   store_number(numbers_[i], number, declared, entry_->name);
   Slot& slot = slots_[i];
   if (slot.number) return;
@@ -200,8 +192,7 @@ Step& Step::bind(std::string_view name, double number) { return bind_number(inde
 
 Step& Step::bind(std::string_view name, int64_t number) {
   const Program& program = *memory_->program;
-  if (!program.sizes.contains(name) || find(entry_->inputs, name) >= 0)
-    return bind_number(index(name), number), *this;
+  if (!program.sizes.contains(name) || find(entry_->inputs, name) >= 0) return bind_number(index(name), number), *this;
   if (const int64_t maximum = program.sizes.at(name); number < 1 || number > maximum)
     throw Error(fmt::format("{}: {} is {}, valid is 1 <= {} <= {}", entry_->name, name, number, name, maximum));
   bound_sizes_.set(name, number);
@@ -222,14 +213,12 @@ void Step::settle() {
   const Sizes& maxima = memory_->program->sizes;
   for (size_t i = 0; i < slots_.size(); ++i) {
     const Binding& declared = entry_->inputs[i];
-    if (!slots_[i].bound)
-      fail(declared.line, "{}: input {}: {} is missing", entry_->name, declared.name, declared.type.str());
+    if (!slots_[i].bound) fail(declared.line, "{}: input {}: {} is missing", entry_->name, declared.name, declared.type.str());
     for (const auto& [size, value] : slots_[i].sizes) {
       if (value == 0) continue;
       if (value > maxima.at(size))
-        fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}",
-             entry_->name, declared.name, size, value, size, maxima.at(size), declared.type.str(),
-             slots_[i].tensor.str());
+        fail(declared.line, "{}: input {}: {} is {}, valid is 1 <= {} <= {}: declared {}, given {}", entry_->name,
+             declared.name, size, value, size, maxima.at(size), declared.type.str(), slots_[i].tensor.str());
       int& from = size_from_[static_cast<size_t>(maxima.index(size))];
       if (const int64_t known = sizes_.at(size); known != 0 && known != value)
         fail(declared.line, "{}: input {}: {} is {}, but {} by {}", entry_->name, declared.name, size, value, known,
@@ -282,13 +271,13 @@ void Step::solve() {
 void Step::raise(const IndexRange& range, int64_t element, int64_t value) const {
   const size_t colon = range.what.find(": ");
   const std::string operation = range.what.substr(0, colon);
-  const std::string index = range.input >= 0 ? entry_->inputs[static_cast<size_t>(range.input)].name
+  const std::string index = range.input >= 0             ? entry_->inputs[static_cast<size_t>(range.input)].name
                             : colon == std::string::npos ? "index"
                                                          : range.what.substr(colon + 2);
   Extents extents;
   for (const Extent& extent : range.type.shape) extents.push_back(extent.at(sizes_));
-  fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index,
-       position(element, extents), value, index, range.extent.at(sizes_));
+  fail(range.line, "{}: {}{} is {}, valid is 0 <= {} < {}", operation, index, position(element, extents), value, index,
+       range.extent.at(sizes_));
 }
 
 void Step::check_indices() const {
@@ -306,8 +295,8 @@ void Step::check_supports() const {
     const int64_t bad = first_outside(tensor, support);
     if (bad < 0) continue;
     const Binding& declared = entry_->inputs[static_cast<size_t>(input)];
-    fail(declared.line, "{}: input {}{} is {}, valid is {}", entry_->name, declared.name,
-         position(bad, tensor.extents()), tensor.at(bad), valid(support, declared.name));
+    fail(declared.line, "{}: input {}{} is {}, valid is {}", entry_->name, declared.name, position(bad, tensor.extents()),
+         tensor.at(bad), valid(support, declared.name));
   }
 }
 
@@ -315,9 +304,8 @@ void Step::run() {
   if (!settled_) settle();
   SessionMemory& memory = *memory_;
   if (memory.unset > 0 && !initial_)
-    throw Error(
-        fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first",
-                    entry_->name, memory.unset, memory.states.size()));
+    throw Error(fmt::format("{}: {} of {} states have no value yet: call init(seed) or load a checkpoint first", entry_->name,
+                            memory.unset, memory.states.size()));
   if (!entry_->checks.empty()) check_indices();
   if (!entry_->supports.empty()) check_supports();
   memory.fault = {};
@@ -347,9 +335,7 @@ Tensor Step::view(size_t output) const {
 
 Tensor Step::output(std::string_view name) const {
   const int64_t i = find(entry_->outputs, name);
-  if (i < 0)
-    throw Error(
-        fmt::format("{}: no output is called {}; outputs: {}", entry_->name, name, list(entry_->outputs)));
+  if (i < 0) throw Error(fmt::format("{}: no output is called {}; outputs: {}", entry_->name, name, list(entry_->outputs)));
   return view(static_cast<size_t>(i));
 }
 

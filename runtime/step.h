@@ -59,8 +59,7 @@ class Step {
   // range, or an element of an input is outside of its support.
   void run();
 
-  Tensor output(
-      std::string_view name) const;  // a view of the last run's result, valid until the next; same address
+  Tensor output(std::string_view name) const;  // a view of the last run's result, valid until the next; same address
   Outputs outputs() const;
   const Sizes& sizes() const { return sizes_; }  // of the last run
 

@@ -36,8 +36,7 @@ Team::Team(int threads) : spins_(threads <= allowed_cpus()) {
     for (int t = 1; t < threads; ++t) workers_.emplace_back([this, t] { work(t); });
   } catch (const std::exception& error) {  // no thread or no memory
     stop();
-    throw Error(
-        fmt::format("team: could not start {} threads: got {}: {}", threads, this->threads(), error.what()));
+    throw Error(fmt::format("team: could not start {} threads: got {}: {}", threads, this->threads(), error.what()));
   }
 }
 
@@ -75,7 +74,7 @@ void Team::barrier(void* team) noexcept { static_cast<Team*>(team)->meet(); }
 
 void Team::meet() noexcept {
   const uint64_t phase = phase_.load(std::memory_order_relaxed);  // cannot change before this thread arrives
-  const int last = count_ - 1;  // read before arriving: afterwards the next run may begin
+  const int last = count_ - 1;                                    // read before arriving: afterwards the next run may begin
   if (arrived_.fetch_add(1, std::memory_order_acq_rel) == last) {
     arrived_.store(0, std::memory_order_relaxed);
     publish(phase_, phase + 1);

@@ -44,8 +44,7 @@ class Team {
   void* argument_ = nullptr;
   int count_ = 1;
   // Each on a line of its own: the waiting threads read one while the arriving threads write the other.
-  alignas(64) std::atomic<uint64_t> order_ =
-      0;  // which run: its number * 2^16 + its count of threads; stop_order ends
+  alignas(64) std::atomic<uint64_t> order_ = 0;  // which run: its number * 2^16 + its count of threads; stop_order ends
   alignas(64) std::atomic<uint64_t> phase_ = 0;  // how many times the threads of the runs have met
   alignas(64) std::atomic<int> arrived_ = 0;
   alignas(64) std::atomic<int> sleepers_ = 0;

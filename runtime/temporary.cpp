@@ -24,8 +24,7 @@ constexpr size_t digits = 16;
 constexpr size_t longest_name = 255;  // of most file systems
 
 std::string name_begin(const std::filesystem::path& target) {
-  return target.filename().string().substr(0, longest_name - mark.size() - digits - ending.size()) +
-         std::string(mark);
+  return target.filename().string().substr(0, longest_name - mark.size() - digits - ending.size()) + std::string(mark);
 }
 
 bool is_temporary(std::string_view name, std::string_view begin) {
@@ -50,8 +49,7 @@ std::filesystem::path folder_of(const std::filesystem::path& target) {
 Temporary::Temporary(const std::filesystem::path& target) : path_(target) {
   std::random_device random;
   for (int attempt = 0; attempt < 100; ++attempt) {
-    path_.replace_filename(
-        fmt::format("{}{:08x}{:08x}{}", name_begin(target), uint32_t{random()}, uint32_t{random()}, ending));
+    path_.replace_filename(fmt::format("{}{:08x}{:08x}{}", name_begin(target), uint32_t{random()}, uint32_t{random()}, ending));
     descriptor_ = open(path_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (descriptor_ < 0 && errno == EEXIST) continue;
     if (descriptor_ < 0) return;
@@ -70,9 +68,7 @@ Temporary::~Temporary() {
   close(descriptor_);  // last: this is what unlocks it
 }
 
-bool Temporary::rename_to(const std::filesystem::path& target) {
-  return renamed_ = rename(path_.c_str(), target.c_str()) == 0;
-}
+bool Temporary::rename_to(const std::filesystem::path& target) { return renamed_ = rename(path_.c_str(), target.c_str()) == 0; }
 
 bool sync_folder(const std::filesystem::path& target) {
   const int descriptor = open(folder_of(target).c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);

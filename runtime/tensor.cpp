@@ -25,8 +25,7 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
     auto arena = std::make_shared<Arena>(bytes);
     return {arena, arena->data()};
   }
-  const auto size =
-      static_cast<size_t>(aligned(bytes + 1));  // never 0, so that even no elements have an address
+  const auto size = static_cast<size_t>(aligned(bytes + 1));  // never 0, so that even no elements have an address
   auto* data = static_cast<std::byte*>(::operator new(size, std::align_val_t(alignment)));
   std::memset(data, 0, size);
   return {data, [](std::byte* p) { ::operator delete(p, std::align_val_t(alignment)); }};
@@ -35,15 +34,13 @@ std::shared_ptr<std::byte> allocate(int64_t bytes) {
 
 std::string str(const Extents& extents) { return fmt::format("[{}]", fmt::join(extents, ",")); }
 
-Tensor::Tensor(DType dtype, Extents extents)
-    : dtype_(dtype), extents_(std::move(extents)), elements_(count(dtype_, extents_)) {
+Tensor::Tensor(DType dtype, Extents extents) : dtype_(dtype), extents_(std::move(extents)), elements_(count(dtype_, extents_)) {
   auto block = allocate(byte_count());
   data_ = block.get();
   owner_ = std::move(block);
 }
 
-Tensor::Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner,
-               bool writable)
+Tensor::Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner, bool writable)
     : dtype_(dtype),
       writable_(writable),
       extents_(std::move(extents)),
@@ -52,8 +49,8 @@ Tensor::Tensor(DType dtype, Extents extents, std::byte* data, std::shared_ptr<co
       owner_(std::move(owner)) {
   if (!data_ && elements_ > 0) throw Error(fmt::format("tensor: a view of {} from a null pointer", str()));
   if (reinterpret_cast<uintptr_t>(data_) % static_cast<uintptr_t>(byte_size(dtype_)) != 0)
-    throw Error(fmt::format("tensor: a view of {} from a pointer that is not a multiple of {} bytes", str(),
-                            byte_size(dtype_)));
+    throw Error(
+        fmt::format("tensor: a view of {} from a pointer that is not a multiple of {} bytes", str(), byte_size(dtype_)));
 }
 
 std::string Tensor::str() const { return std::string(name(dtype_)) + tenon::str(extents_); }
@@ -76,8 +73,7 @@ void Tensor::fill_from(std::span<const std::byte> bytes) {
 
 double Tensor::at(int64_t element) const {
   if (element < 0 || element >= elements_)
-    throw Error(
-        fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
+    throw Error(fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
   return with_type(dtype_, [&]<typename T>(T) {
     return static_cast<double>(reinterpret_cast<const T*>(data_)[static_cast<size_t>(element)]);
   });
@@ -85,8 +81,7 @@ double Tensor::at(int64_t element) const {
 
 int64_t Tensor::integer_at(int64_t element) const {
   if (element < 0 || element >= elements_)
-    throw Error(
-        fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
+    throw Error(fmt::format("tensor: element {} of {}, valid is 0 <= element < {}", element, str(), elements_));
   if (is_float(dtype_)) throw Error(fmt::format("tensor: {} is read as integers", str()));
   return with_type(dtype_, [&]<typename T>(T) {
     return static_cast<int64_t>(reinterpret_cast<const T*>(data_)[static_cast<size_t>(element)]);
@@ -106,8 +101,8 @@ Tensor Tensor::clone() const {
 
 Tensor Tensor::reshaped(Extents extents) const {
   if (count(dtype_, extents) != elements_)
-    throw Error(fmt::format("tensor: {} cannot be read as {}: {} elements against {}", str(),
-                            tenon::str(extents), elements_, count(dtype_, extents)));
+    throw Error(fmt::format("tensor: {} cannot be read as {}: {} elements against {}", str(), tenon::str(extents), elements_,
+                            count(dtype_, extents)));
   return Tensor(dtype_, std::move(extents), data_, owner_, writable_);
 }
 
@@ -126,8 +121,7 @@ Tensor Tensor::columns(int64_t begin, int64_t end) const {
   Tensor result(dtype_, {extents_[0], end - begin});
   const int64_t size = byte_size(dtype_), bytes = (end - begin) * size;
   for (int64_t row = 0; row < extents_[0] && bytes > 0; ++row)
-    std::memcpy(result.data_ + row * bytes, data_ + (row * extents_[1] + begin) * size,
-                static_cast<size_t>(bytes));
+    std::memcpy(result.data_ + row * bytes, data_ + (row * extents_[1] + begin) * size, static_cast<size_t>(bytes));
   return result;
 }
 
@@ -140,8 +134,8 @@ Tensor Tensor::cast(DType dtype) const {
       for (size_t i = 0; i < values.size(); ++i) {
         // Checked before the cast, which would be undefined outside.
         if (!is_float(dtype) && dtype != dtype_ && !fits(static_cast<double>(values[i]), dtype))
-          throw Error(fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, str(), as_number(values[i]),
-                                  name(dtype)));
+          throw Error(
+              fmt::format("tensor: element {} of {} is {}, which {} cannot hold", i, str(), as_number(values[i]), name(dtype)));
         results[i] = static_cast<To>(values[i]);
       }
     });

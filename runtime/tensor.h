@@ -19,9 +19,8 @@ using Extents = std::vector<int64_t>;
 std::string str(const Extents& extents);  // "[32,784]"
 
 template <typename T>
-concept Element = []<typename... Types>(std::tuple<Types...>*) {
-  return (std::same_as<T, Types> || ...);
-}(static_cast<CppTypes*>(nullptr));
+concept Element =
+    []<typename... Types>(std::tuple<Types...>*) { return (std::same_as<T, Types> || ...); }(static_cast<CppTypes*>(nullptr));
 
 template <Element T, size_t I = 0>
 constexpr DType dtype_of() {
@@ -65,8 +64,7 @@ class Tensor {
     return Tensor(dtype_of<T>(), std::move(extents), bytes, nullptr, false);
   }
   // The same for bytes that `owner` keeps alive.
-  static Tensor view(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner,
-                     bool writable = true) {
+  static Tensor view(DType dtype, Extents extents, std::byte* data, std::shared_ptr<const void> owner, bool writable = true) {
     return Tensor(dtype, std::move(extents), data, std::move(owner), writable);
   }
 

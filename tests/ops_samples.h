@@ -27,8 +27,7 @@ struct Sample {
   std::vector<SampleInput> inputs;
   std::function<Value(Graph&, std::span<const Value>)> build;
   std::function<std::vector<double>(const Arrays&)> loop;
-  int orders =
-      2;  // how often it is differentiable at these inputs: 0 for integers, predicates, random numbers
+  int orders = 2;  // how often it is differentiable at these inputs: 0 for integers, predicates, random numbers
 
   // The graph's run-time size, the inputs as leaves named x0, x1, ... with `floating` for f64, and the
   // application.

@@ -27,8 +27,8 @@ Sample one(const Op& op, Row values, Value (*build)(Operand), double (*f)(double
           orders};
 }
 
-Sample two(const Op& op, Row a, Row b, Value (*build)(Operand, Operand), double (*f)(double, double),
-           int orders = 2, DType dtype = f64) {
+Sample two(const Op& op, Row a, Row b, Value (*build)(Operand, Operand), double (*f)(double, double), int orders = 2,
+           DType dtype = f64) {
   int64_t count = static_cast<int64_t>(a.size());
   return {&op,
           std::string(op.name),
@@ -80,17 +80,16 @@ void leaves(std::vector<Sample>& samples) {
                        return Row{2.5, -1};
                      },
                      0});
-  samples.push_back(
-      {&constant_op,
-       "constant",
-       {},
-       [](Graph& g, Args) {
-         return constant(g.body(), Literal::of({f64, {2, 2}}, std::vector<double>{1.5, -2, 0.1, 1e-30}));
-       },
-       [](const Arrays&) {
-         return Row{1.5, -2, 0.1, 1e-30};
-       },
-       0});
+  samples.push_back({&constant_op,
+                     "constant",
+                     {},
+                     [](Graph& g, Args) {
+                       return constant(g.body(), Literal::of({f64, {2, 2}}, std::vector<double>{1.5, -2, 0.1, 1e-30}));
+                     },
+                     [](const Arrays&) {
+                       return Row{1.5, -2, 0.1, 1e-30};
+                     },
+                     0});
   samples.push_back({&iota_op,
                      "iota",
                      {},
@@ -108,8 +107,7 @@ void leaves(std::vector<Sample>& samples) {
 }
 
 void arithmetic(std::vector<Sample>& samples) {
-  Row a = spread_values(7), b = {1.25, -0.75, 2.5, 0.3, -1.7, 0.9, -2.2},
-      positive = {0.1, 0.5, 1.3, 2.75, 7.5, 30, 400};
+  Row a = spread_values(7), b = {1.25, -0.75, 2.5, 0.3, -1.7, 0.9, -2.2}, positive = {0.1, 0.5, 1.3, 2.75, 7.5, 30, 400};
   Row wide = {-30, -3.3, -0.7, -1e-3, 1e-3, 0.8, 2.6, 20};
   samples.push_back(two(add_op, a, b, operator+, [](double x, double y) { return x + y; }));
   samples.push_back(two(sub_op, a, b, operator-, [](double x, double y) { return x - y; }));
@@ -121,8 +119,7 @@ void arithmetic(std::vector<Sample>& samples) {
                                       : y == -1 ? x
                                                 : std::trunc(x / y); }, 0, i32));
   samples.push_back(two(
-      add_op, {250, 3, 255}, {10, 4, 255}, operator+,
-      [](double x, double y) { return std::fmod(x + y, 256); }, 0, u8));
+      add_op, {250, 3, 255}, {10, 4, 255}, operator+, [](double x, double y) { return std::fmod(x + y, 256); }, 0, u8));
   samples.push_back(one(neg_op, a, operator-, [](double x) { return -x; }));
   samples.push_back(one(abs_op, a, abs, [](double x) { return std::fabs(x); }));
   samples.push_back(one(
@@ -132,13 +129,11 @@ void arithmetic(std::vector<Sample>& samples) {
   samples.push_back(one(sqrt_op, positive, sqrt, [](double x) { return std::sqrt(x); }));
   samples.push_back(one(rsqrt_op, positive, rsqrt, [](double x) { return 1 / std::sqrt(x); }));
   samples.push_back(one(exp_op, {-20, -1.5, -1e-6, 0.3, 1, 5}, exp, [](double x) { return std::exp(x); }));
-  samples.push_back(
-      one(expm1_op, {-20, -1.5, -1e-6, 0.3, 1, 5}, expm1, [](double x) { return std::expm1(x); }));
+  samples.push_back(one(expm1_op, {-20, -1.5, -1e-6, 0.3, 1, 5}, expm1, [](double x) { return std::expm1(x); }));
   samples.push_back(one(log_op, positive, log, [](double x) { return std::log(x); }));
+  samples.push_back(one(log1p_op, {-0.9, -0.3, 1e-7, 0.4, 3, 100}, log1p, [](double x) { return std::log1p(x); }));
   samples.push_back(
-      one(log1p_op, {-0.9, -0.3, 1e-7, 0.4, 3, 100}, log1p, [](double x) { return std::log1p(x); }));
-  samples.push_back(two(pow_op, positive, {2, -1.5, 0.5, 3, 1, -0.25, 0.7}, pow,
-                        [](double x, double e) { return std::pow(x, e); }));
+      two(pow_op, positive, {2, -1.5, 0.5, 3, 1, -0.25, 0.7}, pow, [](double x, double e) { return std::pow(x, e); }));
   samples.push_back(one(sin_op, wide, sin, [](double x) { return std::sin(x); }));
   samples.push_back(one(cos_op, wide, cos, [](double x) { return std::cos(x); }));
   samples.push_back(one(erf_op, {-3, -0.8, 0.01, 0.5, 1.7}, erf, [](double x) { return std::erf(x); }));
@@ -192,8 +187,7 @@ void arithmetic(std::vector<Sample>& samples) {
 }
 
 void logic(std::vector<Sample>& samples) {
-  Row a = {1, 2, -infinity, NAN, 0, 3}, b = {1, 3, infinity, NAN, -0.0, 2}, c = {1, 0, 1, 0},
-      d = {1, 1, 0, 0};
+  Row a = {1, 2, -infinity, NAN, 0, 3}, b = {1, 3, infinity, NAN, -0.0, 2}, c = {1, 0, 1, 0}, d = {1, 1, 0, 0};
   auto both = [&](const Op& op, Value (*build)(Operand, Operand), double (*f)(double, double)) {
     samples.push_back(two(op, a, b, build, f, 0));
   };
@@ -202,8 +196,7 @@ void logic(std::vector<Sample>& samples) {
   both(less_op, operator<, [](double x, double y) { return x < y ? 1.0 : 0.0; });
   both(less_equal_op, operator<=, [](double x, double y) { return x <= y ? 1.0 : 0.0; });
   samples.push_back(two(
-      less_op, {-1, 5, 7}, {2, 5, 1}, operator>, [](double x, double y) { return x > y ? 1.0 : 0.0; }, 0,
-      i64));
+      less_op, {-1, 5, 7}, {2, 5, 1}, operator>, [](double x, double y) { return x > y ? 1.0 : 0.0; }, 0, i64));
   samples.push_back(two(
       logical_and_op, c, d, logical_and, [](double x, double y) { return x * y; }, 0, boolean));
   samples.push_back(two(
@@ -225,13 +218,12 @@ void logic(std::vector<Sample>& samples) {
                      [](const Arrays&) {
                        return Row{1.5, -7, 3, -7};
                      }});
-  samples.push_back(
-      {&cast_op,
-       "cast to i32",
-       {{{f64, {7}}, {1.9, -1.9, 3e9, -3e9, NAN, infinity, 7}}},
-       [](Graph&, Args x) { return cast(x[0], i32); },
-       [](const Arrays&) { return Row{1, -1, 2147483647.0, -2147483648.0, 0, 2147483647.0, 7}; },
-       0});
+  samples.push_back({&cast_op,
+                     "cast to i32",
+                     {{{f64, {7}}, {1.9, -1.9, 3e9, -3e9, NAN, infinity, 7}}},
+                     [](Graph&, Args x) { return cast(x[0], i32); },
+                     [](const Arrays&) { return Row{1, -1, 2147483647.0, -2147483648.0, 0, 2147483647.0, 7}; },
+                     0});
   samples.push_back({&cast_op,
                      "cast to u8",
                      {{{f64, {5}}, {1.9, -1.9, 255.9, 256, NAN}}},
@@ -267,24 +259,21 @@ void activations(std::vector<Sample>& samples) {
   samples.push_back(one(
       relu_op, x, [](Operand v) { return relu(v); }, [](double v) { return v > 0 ? v : 0; }));
   samples.push_back(one(
-      leaky_relu_op, x, [](Operand v) { return leaky_relu(v, 0.2); },
-      [](double v) { return v > 0 ? v : 0.2 * v; }));
+      leaky_relu_op, x, [](Operand v) { return leaky_relu(v, 0.2); }, [](double v) { return v > 0 ? v : 0.2 * v; }));
   samples.push_back(one(sigmoid_op, x, sigmoid, logistic));
   samples.push_back(one(tanh_op, x, tanh, [](double v) { return 1 - 2 / (std::exp(2 * v) + 1); }));
   samples.push_back(one(softplus_op, x, softplus, [](double v) { return std::log1p(std::exp(v)); }));
   samples.push_back(one(gelu_op, x, gelu, [](double v) { return v * cdf(v); }));
   samples.push_back(one(silu_op, x, silu, [](double v) { return v * logistic(v); }));
   samples.push_back(one(
-      elu_op, x, [](Operand v) { return elu(v, 1.5); },
-      [](double v) { return v > 0 ? v : 1.5 * (std::exp(v) - 1); }));
+      elu_op, x, [](Operand v) { return elu(v, 1.5); }, [](double v) { return v > 0 ? v : 1.5 * (std::exp(v) - 1); }));
   samples.push_back({&prelu_op,
                      "prelu",
                      {{{f64, {2, 3}}, {-1, 2, -3, 4, -0.5, 0.6}}, {{f64, {3}}, {0.1, 0.2, 0.3}}},
                      [](Graph&, Args v) { return prelu(v[0], v[1]); },
                      [](const Arrays& v) {
                        Row y;
-                       for (size_t i = 0; i < 6; ++i)
-                         y.push_back(v[0][i] > 0 ? v[0][i] : v[1][i % 3] * v[0][i]);
+                       for (size_t i = 0; i < 6; ++i) y.push_back(v[0][i] > 0 ? v[0][i] : v[1][i % 3] * v[0][i]);
                        return y;
                      }});
 }

@@ -72,9 +72,7 @@ void softmaxes(std::vector<Sample>& samples) {
                      "logsumexp",
                      {z},
                      [](Graph&, Args x) { return logsumexp(x[0]); },
-                     by_rows([](const Row& p, size_t row, const Arrays& x) {
-                       return Row{x[0][row * 4] - std::log(p[0])};
-                     })});
+                     by_rows([](const Row& p, size_t row, const Arrays& x) { return Row{x[0][row * 4] - std::log(p[0])}; })});
   samples.push_back({&cross_entropy_op,
                      "cross_entropy of labels",
                      {p, labels},
@@ -91,20 +89,18 @@ void softmaxes(std::vector<Sample>& samples) {
                        for (size_t j = 0; j < 4; ++j) loss -= x[1][row * 4 + j] * std::log(x[0][row * 4 + j]);
                        return Row{loss};
                      })});
-  samples.push_back({&softmax_cross_entropy_op,
-                     "softmax_cross_entropy of labels",
-                     {z, labels},
-                     [](Graph&, Args x) { return softmax_cross_entropy(x[0], x[1]); },
-                     by_rows([](const Row& p, size_t row, const Arrays& x) {
-                       return Row{-std::log(p[static_cast<size_t>(x[1][row])])};
-                     })});
-  samples.push_back({&softmax_cross_entropy_op,
-                     "softmax_cross_entropy of equal logits",
-                     {{{f64, {2, 4}}, {1, 1, 1, 1, -2, 3, 3, 3}}, {{u8, {2}}, {1, 3}}},
-                     [](Graph&, Args x) { return softmax_cross_entropy(x[0], x[1]); },
-                     by_rows([](const Row& p, size_t row, const Arrays& x) {
-                       return Row{-std::log(p[static_cast<size_t>(x[1][row])])};
-                     })});
+  samples.push_back(
+      {&softmax_cross_entropy_op,
+       "softmax_cross_entropy of labels",
+       {z, labels},
+       [](Graph&, Args x) { return softmax_cross_entropy(x[0], x[1]); },
+       by_rows([](const Row& p, size_t row, const Arrays& x) { return Row{-std::log(p[static_cast<size_t>(x[1][row])])}; })});
+  samples.push_back(
+      {&softmax_cross_entropy_op,
+       "softmax_cross_entropy of equal logits",
+       {{{f64, {2, 4}}, {1, 1, 1, 1, -2, 3, 3, 3}}, {{u8, {2}}, {1, 3}}},
+       [](Graph&, Args x) { return softmax_cross_entropy(x[0], x[1]); },
+       by_rows([](const Row& p, size_t row, const Arrays& x) { return Row{-std::log(p[static_cast<size_t>(x[1][row])])}; })});
   samples.push_back({&softmax_cross_entropy_op,
                      "softmax_cross_entropy of distributions",
                      {z, q},
@@ -131,8 +127,8 @@ void softmaxes(std::vector<Sample>& samples) {
 // Philox4x32-10 after its authors' paper (Salmon et al. 2011): element i is word i % 4 of the block with
 // counter (i / 4, stream, step) under the key `seed`.
 uint64_t philox(uint64_t seed, uint64_t stream, uint64_t step, uint64_t i) {
-  uint32_t c[4] = {static_cast<uint32_t>(i / 4), static_cast<uint32_t>(stream),
-                   static_cast<uint32_t>(stream >> 32), static_cast<uint32_t>(step)};
+  uint32_t c[4] = {static_cast<uint32_t>(i / 4), static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32),
+                   static_cast<uint32_t>(step)};
   uint32_t k[2] = {static_cast<uint32_t>(seed), static_cast<uint32_t>(seed >> 32)};
   for (int round = 0; round < 10; ++round) {
     uint64_t p = 0xD2511F53ull * c[0], q = 0xCD9E8D57ull * c[2];
@@ -161,8 +157,8 @@ Sample random(const Op& op, DType dtype, double (*f)(double bits)) {
           [=](const Arrays& x) {
             Row y;
             for (uint64_t i = 0; i < 9; ++i)
-              y.push_back(f(static_cast<double>(
-                  philox(static_cast<uint64_t>(x[0][0]), stream, static_cast<uint64_t>(x[1][0]), i))));
+              y.push_back(
+                  f(static_cast<double>(philox(static_cast<uint64_t>(x[0][0]), stream, static_cast<uint64_t>(x[1][0]), i))));
             return y;
           },
           0};
@@ -181,11 +177,9 @@ void randoms(std::vector<Sample>& samples) {
   samples.push_back(bits);
   samples.push_back(random(uniform_op, f32, [](double b) { return std::floor(b / 256) / 16777216; }));
   samples.push_back(random(uniform_op, f64, [](double b) { return b / 4294967296; }));
-  samples.push_back(random(normal_op, f32,
-                           [](double b) { return bisected_normal((std::floor(b / 512) + 0.5) / 8388608); }));
+  samples.push_back(random(normal_op, f32, [](double b) { return bisected_normal((std::floor(b / 512) + 0.5) / 8388608); }));
   samples.push_back(random(normal_op, f64, [](double b) { return bisected_normal((b + 0.5) / 4294967296); }));
-  Sample coin =
-      random(bernoulli_op, f32, [](double b) { return std::floor(b / 256) / 16777216 < 0.25 ? 1.0 : 0.0; });
+  Sample coin = random(bernoulli_op, f32, [](double b) { return std::floor(b / 256) / 16777216 < 0.25 ? 1.0 : 0.0; });
   coin.build = [](Graph& g, Args x) {
     Attributes attributes;
     attributes.entries = {{"stream", stream}};

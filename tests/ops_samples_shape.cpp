@@ -14,8 +14,8 @@ const Extent n(1, "n");
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Over the middle axis of [2,n,4].
-Sample middle(const Op& op, Value (*build)(Operand, Axes), double start, double (*step)(double, double),
-              double (*end)(double), Extent count = n) {
+Sample middle(const Op& op, Value (*build)(Operand, Axes), double start, double (*step)(double, double), double (*end)(double),
+              Extent count = n) {
   return {&op,
           std::string(op.name),
           {{{f64, {2, count, 4}}, spread_values(24)}},
@@ -102,8 +102,7 @@ void reductions(std::vector<Sample>& samples) {
 }
 
 // A view: result element i is element `from[i]` of x, or `otherwise` if that is negative.
-Sample view(const Op& op, Shape shape, std::function<Value(const Value&)> build, std::vector<int> from,
-            double otherwise = 0) {
+Sample view(const Op& op, Shape shape, std::function<Value(const Value&)> build, std::vector<int> from, double otherwise = 0) {
   int64_t count = elements(shape).at(Sample::n);
   return {&op,
           std::string(op.name),
@@ -131,11 +130,7 @@ void views(std::vector<Sample>& samples) {
         return reshape(x, {1, n, 8});
       },
       all));
-  samples.push_back(view(reshape_op, {2, 3},
-                         [](const Value& x) {
-                           return reshape(x, {3, 2, 1});
-                         },
-                         {0, 1, 2, 3, 4, 5}));
+  samples.push_back(view(reshape_op, {2, 3}, [](const Value& x) { return reshape(x, {3, 2, 1}); }, {0, 1, 2, 3, 4, 5}));
   samples.push_back(view(reshape_op, {1, 1}, [](const Value& x) { return reshape(x, {}); }, {0}));
   samples.push_back(view(reshape_op, {n * 2, n},
                          [](const Value& x) {
@@ -148,13 +143,8 @@ void views(std::vector<Sample>& samples) {
         return reshape(x, {2, 4, 3});
       },
       all));
-  samples.push_back(
-      view(transpose_op, {2, n}, [](const Value& x) { return transpose(x); }, {0, 3, 1, 4, 2, 5}));
-  samples.push_back(view(transpose_op, {2, 1, 3},
-                         [](const Value& x) {
-                           return transpose(x, {2, 0, 1});
-                         },
-                         {0, 3, 1, 4, 2, 5}));
+  samples.push_back(view(transpose_op, {2, n}, [](const Value& x) { return transpose(x); }, {0, 3, 1, 4, 2, 5}));
+  samples.push_back(view(transpose_op, {2, 1, 3}, [](const Value& x) { return transpose(x, {2, 0, 1}); }, {0, 3, 1, 4, 2, 5}));
   samples.push_back(view(broadcast_op, {2},
                          [](const Value& x) {
                            return broadcast(x, {n, 2, 2}, {1});
@@ -165,11 +155,9 @@ void views(std::vector<Sample>& samples) {
                            return broadcast_to(x, {2, n, 2});
                          },
                          {0, 0, 1, 1, 2, 2, 0, 0, 1, 1, 2, 2}));
-  samples.push_back(view(slice_op, {n, 5}, [](const Value& x) { return slice(x, 1, 1, 4); },
-                         {1, 2, 3, 6, 7, 8, 11, 12, 13}));
+  samples.push_back(view(slice_op, {n, 5}, [](const Value& x) { return slice(x, 1, 1, 4); }, {1, 2, 3, 6, 7, 8, 11, 12, 13}));
   samples.push_back(view(slice_op, {7}, [](const Value& x) { return slice(x, 0, 1, 7, 2); }, {1, 3, 5}));
-  samples.push_back(
-      view(slice_op, {2, 8}, [](const Value& x) { return slice(x, -1, 0, -1, 3); }, {0, 3, 6, 8, 11, 14}));
+  samples.push_back(view(slice_op, {2, 8}, [](const Value& x) { return slice(x, -1, 0, -1, 3); }, {0, 3, 6, 8, 11, 14}));
   samples.push_back(view(slice_op, {3}, [](const Value& x) { return slice(x, 0, 2, 2); }, {}));
   samples.push_back(view(slice_op, {n * 2, 2}, [](const Value& x) { return slice(x, 0, n, n * 2); }, {6, 7, 8, 9, 10, 11}));
   samples.push_back(view(slice_op, {n * 4}, [](const Value& x) { return slice(x, 0, n, n * 4, 3); }, {3, 6, 9}));
@@ -180,23 +168,11 @@ void views(std::vector<Sample>& samples) {
         return pad(x, {1, 0}, {0, 2}, -1.5);
       },
       {-1, -1, -1, -1, 0, 1, -1, -1, 2, 3, -1, -1}, -1.5));
-  samples.push_back(view(pad_op, {n, 1},
-                         [](const Value& x) {
-                           return pad(x, {0, 1}, {0, 0});
-                         },
-                         {-1, 0, -1, 1, -1, 2}));
-  samples.push_back(view(pad_op, {n},
-                         [](const Value& x) {
-                           return pad(x, {n}, {n * 2});
-                         },
-                         {-1, -1, -1, 0, 1, 2, -1, -1, -1, -1, -1, -1}));
+  samples.push_back(view(pad_op, {n, 1}, [](const Value& x) { return pad(x, {0, 1}, {0, 0}); }, {-1, 0, -1, 1, -1, 2}));
   samples.push_back(
-      view(reverse_op, {n, 2}, [](const Value& x) { return reverse(x, {0}); }, {4, 5, 2, 3, 0, 1}));
-  samples.push_back(view(reverse_op, {2, 2},
-                         [](const Value& x) {
-                           return reverse(x, {0, 1});
-                         },
-                         {3, 2, 1, 0}));
+      view(pad_op, {n}, [](const Value& x) { return pad(x, {n}, {n * 2}); }, {-1, -1, -1, 0, 1, 2, -1, -1, -1, -1, -1, -1}));
+  samples.push_back(view(reverse_op, {n, 2}, [](const Value& x) { return reverse(x, {0}); }, {4, 5, 2, 3, 0, 1}));
+  samples.push_back(view(reverse_op, {2, 2}, [](const Value& x) { return reverse(x, {0, 1}); }, {3, 2, 1, 0}));
   samples.push_back(view(concat_op, {n, 2},
                          [](const Value& x) {
                            return concat({x, reverse(x, {1}), slice(x, 1, 0, 1)}, 1);
@@ -211,14 +187,16 @@ void views(std::vector<Sample>& samples) {
     return y;
   };
   samples.push_back(view(concat_op, {2}, [](const Value& x) { return concat({x}); }, {0, 1}));
-  samples.push_back(view(concat_op, {n, 1}, [](const Value& x) { return concat({x, reverse(x, {0}), x}); },
+  samples.push_back(view(concat_op, {n, 1},
+                         [](const Value& x) {
+                           return concat({x, reverse(x, {0}), x});
+                         },
                          {0, 1, 2, 2, 1, 0, 0, 1, 2}));
 }
 
 // a [A,I,K] and b [A,K,J] in any order of axes, given by strides: y[a,i,j] = sum over k.
-Sample contraction(std::string spec, Shape a, Shape b, std::array<size_t, 4> extents,
-                   std::array<size_t, 3> a_strides, std::array<size_t, 3> b_strides,
-                   std::array<size_t, 3> y_strides) {
+Sample contraction(std::string spec, Shape a, Shape b, std::array<size_t, 4> extents, std::array<size_t, 3> a_strides,
+                   std::array<size_t, 3> b_strides, std::array<size_t, 3> y_strides) {
   int64_t a_count = elements(a).at(Sample::n), b_count = elements(b).at(Sample::n);
   Row x = spread_values(a_count), y = spread_values(b_count, -1, 3);
   return {&contract_op,
@@ -244,8 +222,7 @@ void contractions(std::vector<Sample>& samples) {
   samples.push_back(contraction("ki,kj->ij", {n, 4}, {n, 2}, {1, 4, 2, 3}, {0, 1, 4}, {0, 2, 1}, {0, 2, 1}));
   samples.push_back(contraction("ik,jk->ij", {n, 4}, {2, 4}, {1, 3, 2, 4}, {0, 4, 1}, {0, 1, 4}, {0, 2, 1}));
   samples.push_back(contraction("ki,jk->ij", {4, 2}, {3, 4}, {1, 2, 3, 4}, {0, 1, 2}, {0, 1, 4}, {0, 3, 1}));
-  samples.push_back(
-      contraction("bik,bkj->bij", {2, n, 4}, {2, 4, 2}, {2, 3, 2, 4}, {12, 4, 1}, {8, 2, 1}, {6, 2, 1}));
+  samples.push_back(contraction("bik,bkj->bij", {2, n, 4}, {2, 4, 2}, {2, 3, 2, 4}, {12, 4, 1}, {8, 2, 1}, {6, 2, 1}));
   samples.push_back(contraction("ik,k->i", {n, 4}, {4}, {1, 3, 1, 4}, {0, 4, 1}, {0, 1, 0}, {0, 1, 0}));
   samples.push_back(contraction("i,i->", {n}, {n}, {1, 1, 1, 3}, {0, 0, 1}, {0, 1, 0}, {0, 0, 0}));
   samples.push_back(contraction("i,j->ji", {3}, {2}, {1, 3, 2, 1}, {0, 1, 0}, {0, 0, 1}, {0, 1, 3}));
@@ -302,8 +279,7 @@ void choosing(std::vector<Sample>& samples) {
                      [](const Arrays& x) {
                        Row y(8);
                        for (size_t i = 0; i < 3; ++i)
-                         for (size_t j = 0; j < 2; ++j)
-                           y[static_cast<size_t>(x[0][i]) * 2 + j] += x[1][2 * i + j];
+                         for (size_t j = 0; j < 2; ++j) y[static_cast<size_t>(x[0][i]) * 2 + j] += x[1][2 * i + j];
                        return y;
                      }});
 }

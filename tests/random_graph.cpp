@@ -44,9 +44,8 @@ std::vector<Update> add_states(Pool& p) {
   int64_t rows = p.extent(), columns = p.dice.coin() ? rows : p.extent();
   Value s[3];
   for (int64_t i = 0; i < 3; ++i)
-    s[i] =
-        p.graph.state("s" + std::to_string(i), p.real, i == 2 ? Shape{columns, rows} : Shape{rows, columns},
-                      [](Graph& g, const Type& type) { return uniform(g, type.dtype, type.shape); });
+    s[i] = p.graph.state("s" + std::to_string(i), p.real, i == 2 ? Shape{columns, rows} : Shape{rows, columns},
+                         [](Graph& g, const Type& type) { return uniform(g, type.dtype, type.shape); });
   std::vector<Update> updates = {{s[0], s[1]}, {s[1], s[0]}, {s[2], transpose(s[0])}};
   if (p.dice.coin()) updates[0].value = s[1] * 0.5 + mean(tanh(p.recent()));
   if (p.dice.coin()) updates[1].value = transpose(s[2]) + s[0] * 0.25;
@@ -130,8 +129,7 @@ RandomGraph random_graph(uint64_t seed) {
   if (p.dice.below(6) == 0) p.real = f64;
   p.empty = p.dice.below(30) == 0;
   int64_t inputs = 1 + p.dice.below(3), parameters = 1 + p.dice.below(3);
-  const int64_t steps =
-      2 + p.dice.below(p.dice.below(8) ? 4 : 25);  // mostly short: more programs in the same time
+  const int64_t steps = 2 + p.dice.below(p.dice.below(8) ? 4 : 25);  // mostly short: more programs in the same time
   for (int64_t i = 0; i < inputs; ++i) add_input(p, i);
   for (int64_t i = 0; i < parameters; ++i) {
     Shape shape;

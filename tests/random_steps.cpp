@@ -8,9 +8,7 @@ namespace {
 
 constexpr int64_t extents[] = {1, 2, 3, 5, 8, 16, 17, 33, 64, 65};
 
-bool rows_of_classes(Value x) {
-  return x.rank() > 0 && !x.shape().back().symbolic() && x.shape().back().count > 0;
-}
+bool rows_of_classes(Value x) { return x.rank() > 0 && !x.shape().back().symbolic() && x.shape().back().count > 0; }
 
 void unary(Pool& p) {
   Value x = p.recent();
@@ -39,9 +37,7 @@ void unary(Pool& p) {
     case 21: return p.keep(rsqrt(p.positive(x)));
     case 22: return p.keep(silu(x));
     case 23: return p.keep(leaky_relu(x, 0.1));
-    case 24:
-      return p.keep(x.rank() && !x.shape().back().symbolic() ? prelu(x, p.parameter({x.shape().back()}))
-                                                             : -x);
+    case 24: return p.keep(x.rank() && !x.shape().back().symbolic() ? prelu(x, p.parameter({x.shape().back()})) : -x);
     case 25: return p.keep(round(x * 3) * 0.25 + sign(x) * 0.1 + ceil(x) * 0.1);
     case 26: return p.keep(cast(cast(x, p.dice.coin() ? f16 : bf16), p.real));
     default: return p.keep(1 - x);
@@ -101,8 +97,7 @@ void rearrange(Pool& p) {
       const Extent from = along.symbolic() ? Extent(begin, along.sizes) : Extent(begin);
       return p.keep(slice(x, axis, from, along, (along - from).count % step && along.symbolic() ? 1 : step));
     }
-    case 3:
-      return p.keep(concat({x, tanh(x)}, axis));
+    case 3: return p.keep(concat({x, tanh(x)}, axis));
     case 4: {
       Shape low(x.shape().size(), 0), high = low;
       low[at] = Extent(p.dice.below(3), along.sizes);
@@ -201,11 +196,10 @@ void broadcast_factor(Pool& p) {
     case 0: return p.keep(sum(wide, {0}) * 0.1);
     case 1: return p.keep(sum(wide, {1}) * 0.1);
     case 2: {
-      if (x.rank() != 2 || x.shape()[0] != wide.shape()[0])
-        return p.keep(contract(wide, tanh(wide), "ij,ij->j"));
+      if (x.rank() != 2 || x.shape()[0] != wide.shape()[0]) return p.keep(contract(wide, tanh(wide), "ij,ij->j"));
       const bool square = x.shape()[1].symbolic() && wide.shape()[1].symbolic() && p.dice.coin();
-      return p.keep(contract(rows_of_classes(x) && p.dice.coin() ? softmax(x) : tanh(x), wide,
-                             square ? "ij,ij->i" : "ij,ik->jk"));
+      return p.keep(
+          contract(rows_of_classes(x) && p.dice.coin() ? softmax(x) : tanh(x), wide, square ? "ij,ij->i" : "ij,ik->jk"));
     }
     case 3:
       if (wide.shape()[0].symbolic()) return p.keep(contract(wide, tanh(wide), "ij,ij->i"));
@@ -233,8 +227,7 @@ void by_index(Pool& p) {
     case 2: return p.keep(one_hot(within, count, p.real) * 0.5);
     default: {
       Value x = p.recent();
-      if (x.rank() < index.rank() ||
-          !std::equal(index.shape().begin(), index.shape().end(), x.shape().begin()))
+      if (x.rank() < index.rank() || !std::equal(index.shape().begin(), index.shape().end(), x.shape().begin()))
         x = cast(index, p.real) * 0.01;
       return p.keep(scatter_add(within, x, count) * 0.1);
     }
@@ -349,8 +342,7 @@ Value Pool::parameter(Shape shape, double scale) {
     for (int64_t axis = 0; axis < type.rank(); ++axis) number = number * 7 + iota(g.body(), type.shape, axis);
     return cast(number - number / 11 * 11, type.dtype) * (scale / 11) - scale / 2;
   };
-  parameters.push_back(
-      graph.parameter("w" + std::to_string(parameters.size()), real, std::move(shape), initial));
+  parameters.push_back(graph.parameter("w" + std::to_string(parameters.size()), real, std::move(shape), initial));
   return parameters.back();
 }
 Value Pool::like(Value x) {

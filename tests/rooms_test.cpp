@@ -35,8 +35,8 @@ std::vector<fs::path> sources(const fs::path& folder) {
 }
 
 struct Wall {
-  std::string room;                  // files below this folder ...
-  std::string except;                // ... but not below this one
+  std::string room;                    // files below this folder ...
+  std::string except;                  // ... but not below this one
   std::vector<std::string> forbidden;  // include nothing that begins so
   std::vector<std::string> allowed;    // but these
 };

@@ -51,8 +51,7 @@ void* allocate(size_t bytes, size_t alignment) {
   ++seen.allocations;
   void* block = nullptr;
   if (!refused(bytes))
-    block =
-        alignment <= alignof(std::max_align_t) ? std::malloc(bytes) : std::aligned_alloc(alignment, bytes);
+    block = alignment <= alignof(std::max_align_t) ? std::malloc(bytes) : std::aligned_alloc(alignment, bytes);
   if (!block) throw std::bad_alloc();
   count(static_cast<int64_t>(malloc_usable_size(block)));
   return block;
@@ -84,9 +83,7 @@ Watching::~Watching() { current = nullptr; }
 using namespace tenon::test;
 
 void* operator new(size_t bytes) { return allocate(bytes, alignof(std::max_align_t)); }
-void* operator new(size_t bytes, std::align_val_t alignment) {
-  return allocate(bytes, static_cast<size_t>(alignment));
-}
+void* operator new(size_t bytes, std::align_val_t alignment) { return allocate(bytes, static_cast<size_t>(alignment)); }
 void* operator new(size_t bytes, const std::nothrow_t&) noexcept try {
   return operator new(bytes);
 } catch (const std::bad_alloc&) {
@@ -135,10 +132,8 @@ long sysconf(int name) __THROW {
   return set ? std::atol(set) : next(name);
 }
 
-int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*),
-                   void* argument) __THROWNL {
-  static const auto next =
-      real<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
+int pthread_create(pthread_t* thread, const pthread_attr_t* attributes, void* (*function)(void*), void* argument) __THROWNL {
+  static const auto next = real<int(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*)>("pthread_create");
   if (machine.threads-- <= 0) return ++machine.threads, ++seen.refused_threads, EAGAIN;
   auto start = std::make_unique<Start>(Start{function, argument});
   ++seen.running_threads;

@@ -63,11 +63,10 @@ std::string path(Value loss, Value value, const std::vector<NodeId>& reader) {
 
 }  // namespace
 
-std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, std::string_view caller,
-                                       Line at, std::vector<std::string>& unreached) {
+std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, std::string_view caller, Line at,
+                                       std::vector<std::string>& unreached) {
   if (!loss) fail(at, "{}: the loss is an empty Value", caller);
-  if (!is_float(loss.dtype()))
-    fail(at, "{}: the loss is {}; only a float has gradients", caller, loss.type().str());
+  if (!is_float(loss.dtype())) fail(at, "{}: the loss is {}; only a float has gradients", caller, loss.type().str());
   if (is_storage(loss.dtype()))
     fail(at, "{}: the loss is {}, which only stores numbers; give the f32 that was cast", caller, loss.type().str());
   if (!loss.type().scalar())
@@ -75,8 +74,7 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
   Body& body = loss.body();
   for (size_t i = 0; i < wrt.size(); ++i) {
     if (!wrt[i] || &wrt[i].body() != &body) fail(at, "{}: wrt {} is not of the loss's graph", caller, i);
-    if (!is_float(wrt[i].dtype()))
-      fail(at, "{}: wrt {} is {}; only a float has gradients", caller, i, wrt[i].type().str());
+    if (!is_float(wrt[i].dtype())) fail(at, "{}: wrt {} is {}; only a float has gradients", caller, i, wrt[i].type().str());
   }
   loss = fused(loss, wrt);
 
@@ -90,7 +88,7 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
 
   std::vector<Value> gradient(count);
   std::vector<NodeId> reader(count, -1);  // through which a gradient first came
-  std::vector<NodeId> stopped;  // operations that pass no gradient on to an operand that depends on a wrt
+  std::vector<NodeId> stopped;            // operations that pass no gradient on to an operand that depends on a wrt
   {
     Origin origin = loss.node().origin;
     origin.backward = true;
@@ -105,16 +103,14 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
     if (!onward) continue;
     Value y(&body, static_cast<NodeId>(i));
     if (!node.op->gradient)
-      fail(y.line(), "{}: '{}' has no gradient rule; path from the loss: {}", caller, node.op->name,
-           path(loss, y, reader));
+      fail(y.line(), "{}: '{}' has no gradient rule; path from the loss: {}", caller, node.op->name, path(loss, y, reader));
     Origin origin = node.origin;
     origin.backward = true;
     Scope scope(body, origin);
     Pullback pullback{y, gradient[i], {}, node.attributes};
     for (size_t k = 0; k < node.operands.size(); ++k) pullback.x.push_back(y.operand(k));
     std::vector<Value> dx = node.op->gradient(pullback);
-    check(dx.empty() || dx.size() == node.operands.size(),
-          "a gradient rule returns one value per operand, or none");
+    check(dx.empty() || dx.size() == node.operands.size(), "a gradient rule returns one value per operand, or none");
     for (size_t k = 0; k < node.operands.size(); ++k) {
       size_t operand = static_cast<size_t>(node.operands[k]);
       if (!depends[operand]) continue;
@@ -137,9 +133,8 @@ std::vector<Value> reachable_gradients(Value loss, std::span<const Value> wrt, s
     unreached[i] = "the loss does not depend on it";
     for (NodeId stop : stopped)
       if (ancestors(body, {&stop, 1})[id]) {
-        unreached[i] =
-            fmt::format("the loss depends on it only through '{}', whose gradient is zero everywhere",
-                        with_line({&body, stop}));
+        unreached[i] = fmt::format("the loss depends on it only through '{}', whose gradient is zero everywhere",
+                                   with_line({&body, stop}));
         break;
       }
   }
@@ -150,8 +145,7 @@ std::vector<Value> gradients(Value loss, std::vector<Value> wrt, std::source_loc
   std::vector<std::string> unreached;
   std::vector<Value> result = reachable_gradients(loss, wrt, "gradients", at, unreached);
   for (size_t i = 0; i < wrt.size(); ++i)
-    if (!result[i])
-      fail(at, "gradients: no gradient reaches wrt {} ({}): {}", i, with_line(wrt[i]), unreached[i]);
+    if (!result[i]) fail(at, "gradients: no gradient reaches wrt {} ({}): {}", i, with_line(wrt[i]), unreached[i]);
   return result;
 }
 

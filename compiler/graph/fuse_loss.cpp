@@ -39,16 +39,14 @@ std::optional<Terms> linear(Value v, Probe probe, int& budget) {
       for (Term& term : *terms) change(term);
     return terms;
   };
-  if (is(v, neg_op))
-    return each(linear(v.operand(0), probe, budget), [](Term& term) { term.negative = !term.negative; });
+  if (is(v, neg_op)) return each(linear(v.operand(0), probe, budget), [](Term& term) { term.negative = !term.negative; });
   if (is(v, mul_op)) {
     for (size_t side : {0, 1})
       if (auto terms = linear(v.operand(side), probe, budget))
         return each(terms, [&](Term& term) { term.factors.push_back(v.operand(1 - side)); });
   }
   if (is(v, div_op))
-    return each(linear(v.operand(0), probe, budget),
-                [&](Term& term) { term.factors.push_back(1 / v.operand(1)); });
+    return each(linear(v.operand(0), probe, budget), [&](Term& term) { term.factors.push_back(1 / v.operand(1)); });
   if (is(v, add_op) || is(v, sub_op)) {
     auto left = linear(v.operand(0), probe, budget), right = linear(v.operand(1), probe, budget);
     if (!left || !right) return {};
@@ -137,8 +135,7 @@ Value summed(const Term& term) {
 Terms merged(Terms terms) {
   Terms result;
   for (Term& term : terms) {
-    auto same = std::find_if(result.begin(), result.end(),
-                             [&](Term& other) { return other.logprob == term.logprob; });
+    auto same = std::find_if(result.begin(), result.end(), [&](Term& other) { return other.logprob == term.logprob; });
     if (same == result.end()) {
       result.push_back(std::move(term));
       continue;
@@ -175,8 +172,7 @@ Value fuse_softmax(Value v) {
     for (int64_t axis : axes) count = count * v.operand(0).shape()[static_cast<size_t>(axis)];
     Value total = summed_over(v.operand(0), axes);
     if (!total) return {};
-    return count.symbolic() ? total / cast(size_of(v.body(), count), v.dtype())
-                            : total / Operand(count.count);
+    return count.symbolic() ? total / cast(size_of(v.body(), count), v.dtype()) : total / Operand(count.count);
   }
   if (is(v, contract_op)) {  // the sum of a product, where the product is elementwise
     const std::string& spec = v.attributes().get<std::string>("spec");
@@ -203,9 +199,7 @@ Value fuse_softmax(Value v) {
 // softplus(z), which a stabilised graph has in place of -log(1 - sigmoid(z)), and of -log(sigmoid(-z)).
 Value softplus_of(Value v) { return is(v, softplus_op) ? v : Value{}; }
 
-bool complement(Value t, Value u) {
-  return is(u, sub_op) && repeated_number(u.operand(0)) == 1 && u.operand(1) == t;
-}
+bool complement(Value t, Value u) { return is(u, sub_op) && repeated_number(u.operand(0)) == 1 && u.operand(1) == t; }
 
 // w * t * softplus(-z) + w * (1 - t) * softplus(z) = w * sigmoid_cross_entropy(z, t)
 Value fuse_sigmoid(Value v) {
@@ -255,13 +249,11 @@ std::string obstacle(Value v, Value above, int& budget) {
     if (is(above, log_op)) return fmt::format("no rule for the logarithm of a {}", from);
     return fmt::format("'{}' stands between the {} and the logarithm", above.op().name, from);
   }
-  bool through = is(v, add_op) || is(v, sub_op) || is(v, mul_op) || is(v, div_op) || is(v, max_op) ||
-                 is(v, min_op) || is(v, clip_op) || is(v, select_op) || is(v, pick_op) || is(v, reshape_op) ||
-                 is(v, transpose_op) || is(v, slice_op) || is(v, broadcast_op) || is(v, sum_op) ||
-                 is(v, cast_op);
+  bool through = is(v, add_op) || is(v, sub_op) || is(v, mul_op) || is(v, div_op) || is(v, max_op) || is(v, min_op) ||
+                 is(v, clip_op) || is(v, select_op) || is(v, pick_op) || is(v, reshape_op) || is(v, transpose_op) ||
+                 is(v, slice_op) || is(v, broadcast_op) || is(v, sum_op) || is(v, cast_op);
   if (!through) return "";
-  bool view =
-      is(v, pick_op) || is(v, reshape_op) || is(v, transpose_op) || is(v, slice_op) || is(v, broadcast_op);
+  bool view = is(v, pick_op) || is(v, reshape_op) || is(v, transpose_op) || is(v, slice_op) || is(v, broadcast_op);
   for (size_t i = 0; i < v.operand_count(); ++i)
     if (std::string found = obstacle(v.operand(i), view ? above : v, budget); !found.empty()) return found;
   return "";
@@ -269,11 +261,9 @@ std::string obstacle(Value v, Value above, int& budget) {
 
 // What reads the log-probabilities in place of a label or a target.
 std::string other_reader(Value reader) {
-  if (is(reader, transpose_op))
-    return "the classes are on another axis than the one that is picked or summed";
-  return fmt::format(
-      "its log-probabilities are read by '{}', not picked by a label or summed against a target",
-      reader.op().name);
+  if (is(reader, transpose_op)) return "the classes are on another axis than the one that is picked or summed";
+  return fmt::format("its log-probabilities are read by '{}', not picked by a label or summed against a target",
+                     reader.op().name);
 }
 
 void write_receipts(Graph& graph) {
@@ -283,8 +273,7 @@ void write_receipts(Graph& graph) {
   for (NodeId id = 0; id < body.size(); ++id) {
     Value v = body.value(id);
     for (NodeId operand : v.node().operands) readers[static_cast<size_t>(operand)].push_back(v);
-    if (is(v, softmax_op) && !v.node().origin.backward)
-      probability[static_cast<size_t>(v.operand(0).id())] = true;
+    if (is(v, softmax_op) && !v.node().origin.backward) probability[static_cast<size_t>(v.operand(0).id())] = true;
   }
   auto receipt = [&](Value v, bool done, std::string text) {
     for (const Line& line : v.node().origin.lines.empty() ? std::vector{Line{}} : v.node().origin.lines)
@@ -303,8 +292,7 @@ void write_receipts(Graph& graph) {
       receipt(v, true, "sigmoid with cross-entropy: fused");
     } else if (is(v, log_op) || is(v, cross_entropy_op)) {
       int budget = 256;
-      if (std::string reason = obstacle(v.operand(0), v, budget); !reason.empty())
-        misses.emplace_back(id, reason);
+      if (std::string reason = obstacle(v.operand(0), v, budget); !reason.empty()) misses.emplace_back(id, reason);
     } else if (is(v, log_softmax_op)) {
       for (Value reader : readers[static_cast<size_t>(id)])
         if (!reader.node().origin.backward) misses.emplace_back(id, other_reader(reader));
@@ -322,12 +310,10 @@ void write_receipts(Graph& graph) {
     bool found = false;
     for (NodeId id = 0; id <= loss; ++id) {
       Value v = body.value(id);
-      found = found ||
-              (below[static_cast<size_t>(id)] &&
-               (is(v, softmax_cross_entropy_op) || is(v, sigmoid_cross_entropy_op) || is(v, softplus_op)));
+      found = found || (below[static_cast<size_t>(id)] &&
+                        (is(v, softmax_cross_entropy_op) || is(v, sigmoid_cross_entropy_op) || is(v, softplus_op)));
     }
-    if (!found)
-      fail(line, "require_fused: the loss was not fused: no logarithm of a softmax or sigmoid was found");
+    if (!found) fail(line, "require_fused: the loss was not fused: no logarithm of a softmax or sigmoid was found");
   }
 }
 

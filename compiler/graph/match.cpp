@@ -40,8 +40,7 @@ Rules::Rules(std::span<const Rule> table) {
   for (const Rule& rule : table) {
     Graph& graph = graphs_.emplace_back();
     std::vector<Value> holes;
-    for (const Type& type : rule.holes)
-      holes.push_back(graph.input(fmt::format("x{}", holes.size()), type.dtype, type.shape));
+    for (const Type& type : rule.holes) holes.push_back(graph.input(fmt::format("x{}", holes.size()), type.dtype, type.shape));
     Value root = rule.left(holes);
     by_root_[&root.op()].push_back({&rule, root});
   }

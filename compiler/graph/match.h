@@ -19,8 +19,7 @@ struct Rule {
   };
   std::string_view name;
   Kind kind;
-  std::vector<Type>
-      holes;  // sample types: of the pattern and of the tests; a hole binds floats, integers or bools
+  std::vector<Type> holes;  // sample types: of the pattern and of the tests; a hole binds floats, integers or bools
   Value (*left)(Holes x);
   Value (*right)(Holes x);
   std::string_view note = {};  // stabilising: where the left side is not finite, or inaccurate

@@ -102,8 +102,7 @@ Round rewrite_once(const Graph& graph, const Replace& replace) {
   Copy copy(from, to, replace);
   copy.copy(roots(from));
   auto at = [&](NodeId id) { return copy[id].id(); };
-  for (const State& state : from.states)
-    to.states.push_back({at(state.node), at(state.initial), state.trainable});
+  for (const State& state : from.states) to.states.push_back({at(state.node), at(state.initial), state.trainable});
   for (const Entry& entry : from.entries) {
     Entry& copied = to.entries.emplace_back(Entry{entry.name, {}, {}});
     for (const auto& [name, id] : entry.outputs) copied.outputs.emplace_back(name, at(id));

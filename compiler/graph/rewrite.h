@@ -23,7 +23,7 @@ class Copy {
   void copy(std::span<const NodeId> roots);       // and all their ancestors that are not copied yet
   Value operator[](NodeId id) const;              // of a copied or bound node
   int64_t replaced() const { return replaced_; }  // how many times `replace` returned another value
-  bool exact() const { return exact_; }  // every copy was a new node, and nothing else was added
+  bool exact() const { return exact_; }           // every copy was a new node, and nothing else was added
 
  private:
   void copy_node(NodeId id);

@@ -25,8 +25,7 @@ Value transposes_into_contraction(Value v) {
     if (!is(operands[side], transpose_op)) continue;
     Axes permutation = operands[side].attributes().axes("permutation");
     std::string read = letters[side];
-    for (size_t i = 0; i < permutation.size(); ++i)
-      read[static_cast<size_t>(permutation[i])] = letters[side][i];
+    for (size_t i = 0; i < permutation.size(); ++i) read[static_cast<size_t>(permutation[i])] = letters[side][i];
     letters[side] = read;
     operands[side] = operands[side].operand(0);
     changed = true;
@@ -72,8 +71,7 @@ Graph simplify(const Graph& graph) {
     Scope scope(candidate.body(), Origin(candidate.node().origin));
     Value replacement;
     if (rules.match(candidate, replacement)) return replacement;
-    for (auto step : {canonical, transposes_into_contraction, constant_select, whole_view, pick_of_broadcast,
-                      power_of_two})
+    for (auto step : {canonical, transposes_into_contraction, constant_select, whole_view, pick_of_broadcast, power_of_two})
       if (Value value = step(candidate); value != candidate) return value;
     return candidate;
   });

@@ -19,8 +19,7 @@ const ParameterGroup* group_of(const MinimizeOptions& options, Value parameter) 
 // A rate or a decay as a scalar of the parameter's element type.
 Value scalar(const Operand& number, std::string_view what, Value parameter, Line at) {
   if (!number.value) return constant(parameter.body(), parameter.dtype(), number.number, at);
-  if (&number.value.body() != &parameter.body())
-    fail(at, "minimize: the {} is not of the loss's graph", what);
+  if (&number.value.body() != &parameter.body()) fail(at, "minimize: the {} is not of the loss's graph", what);
   if (!number.value.type().scalar() || !is_float(number.value.dtype()))
     fail(at, "minimize: the {} is {}; it must be a number or f32[]", what, number.value.type().str());
   return cast(number.value, parameter.dtype());
@@ -44,12 +43,10 @@ std::vector<Value> trained_parameters(Body& body, const MinimizeOptions& options
 }
 
 void clip(std::vector<Value>& gradients, const MinimizeOptions& options, Line at) {
-  for (const auto& [bound, name] :
-       {std::pair(options.clip_value, "clip_value"), {options.clip_norm, "clip_norm"}})
+  for (const auto& [bound, name] : {std::pair(options.clip_value, "clip_value"), {options.clip_norm, "clip_norm"}})
     if (bound && !(*bound > 0)) fail(at, "minimize: {} is {}; it must be above 0", name, *bound);
   if (options.clip_value)
-    for (Value& gradient : gradients)
-      gradient = tenon::clip(gradient, -*options.clip_value, *options.clip_value);
+    for (Value& gradient : gradients) gradient = tenon::clip(gradient, -*options.clip_value, *options.clip_value);
   if (!options.clip_norm) return;
   Value squares;
   for (const Value& gradient : gradients) {
@@ -67,8 +64,7 @@ bool is_bias(std::string_view name) {
   return last == "b" || last == "bias";
 }
 
-std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const MinimizeOptions& options,
-                             std::source_location at) {
+std::vector<Update> minimize(Value loss, const Optimizer& optimizer, const MinimizeOptions& options, std::source_location at) {
   if (!loss) fail(at, "minimize: the loss is an empty Value");
   Body& body = loss.body();
   std::vector<Value> parameters = trained_parameters(body, options, at);

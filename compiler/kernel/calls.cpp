@@ -26,25 +26,22 @@ Calls::Calls(const std::vector<KernelList>& lists) {
   }
 }
 
-std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target,
-                     std::string_view version) {
+std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target, std::string_view version) {
   std::string key;
   auto write = [&]<typename... Parts>(fmt::format_string<Parts...> format, Parts&&... parts) {
     fmt::format_to(std::back_inserter(key), format, std::forward<Parts>(parts)...);
   };
   // All of the machine; how many threads a kernel is worth is in the kernels.
   const auto& [isa, features, lanes, registers, register_bytes, l1_bytes, l2_bytes, threads, grain, note] = target;
-  write("{}\n{} {} lanes {} registers {} of {} caches {} {}\n", version, name(isa), features,
-        lanes, registers, register_bytes, l1_bytes, l2_bytes);
-  for (const Calls::Made& made : calls.made)
-    write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);
+  write("{}\n{} {} lanes {} registers {} of {} caches {} {}\n", version, name(isa), features, lanes, registers, register_bytes,
+        l1_bytes, l2_bytes);
+  for (const Calls::Made& made : calls.made) write("kernel {} {}\n{}", made.name.size(), made.name, made.kernel->key);
   for (size_t i = 0; i < lists.size(); ++i) {
     write("entry {} {}\n", calls.entry_names[i].size(), calls.entry_names[i]);
     for (size_t k = 0; k < calls.calls[i].size(); ++k) {
       const Kernel& kernel = lists[i].kernels[k];
       const KernelCall& call = calls.calls[i][k];
-      write("call {} threads {} barrier {} check {} of", call.index, kernel.threads, kernel.barrier,
-            kernel.check.has_value());
+      write("call {} threads {} barrier {} check {} of", call.index, kernel.threads, kernel.barrier, kernel.check.has_value());
       for (BufferId id : call.arguments) {
         const Buffer& buffer = lists[i].buffers[static_cast<size_t>(id)];
         write(" {}.{}.{}", static_cast<int>(buffer.storage), buffer.slot, buffer.offset);

@@ -31,7 +31,6 @@ struct Calls {
 };
 
 // All that the code of the entries is made from, by a compiler of that version: equal keys, equal code.
-std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target,
-                     std::string_view version);
+std::string code_key(const std::vector<KernelList>& lists, const Calls& calls, const Target& target, std::string_view version);
 
 }  // namespace tenon

@@ -20,9 +20,8 @@ int64_t natural_rows(const Item& item, const Sizes& maxima) {
   bool unit_stride = false;  // of the reduced loops, in some operand
   each_load(item.value, [&](const Scalar& load) {
     if (load->indices().empty()) return;
-    visit(load->indices().back(), [&](const Scalar& x) {
-      unit_stride = unit_stride || (x->function == Scalar::variable && x->integer >= rank);
-    });
+    visit(load->indices().back(),
+          [&](const Scalar& x) { unit_stride = unit_stride || (x->function == Scalar::variable && x->integer >= rank); });
   });
   return unit_stride && (rank == 1 || elements(item.reduced).at(maxima) >= short_sum) ? rank : rank - 1;
 }
@@ -74,8 +73,7 @@ class Clusters {
     for (size_t i = 0; i < items_.list.size(); ++i) {
       const Item& item = items_.list[i];
       if (!item.map() || !item.type.scalar() || !item.stores.empty()) continue;
-      if (!std::all_of(item.needs.begin(), item.needs.end(),
-                       [&](size_t need) { return first && cluster_[need] == *first; }))
+      if (!std::all_of(item.needs.begin(), item.needs.end(), [&](size_t need) { return first && cluster_[need] == *first; }))
         continue;
       if (first && size_of_all(members_[*first]) + sizes_[i] <= largest_kernel)
         merge(*first, i);
@@ -99,8 +97,7 @@ class Clusters {
         const size_t b = siblings.extract(siblings.begin()).value();
         if (rows[a] != rows[b] || size_of_all(members_[a]) + size_of_all(members_[b]) > largest_kernel) continue;
         std::vector<size_t> both;
-        std::merge(members_[a].begin(), members_[a].end(), members_[b].begin(), members_[b].end(),
-                   std::back_inserter(both));
+        std::merge(members_[a].begin(), members_[a].end(), members_[b].begin(), members_[b].end(), std::back_inserter(both));
         if (common_rows(items_, both, maxima_) != rows[a] || !try_merge(a, b)) continue;
         siblings = siblings_after(a, readers);
         siblings.erase(siblings.begin(), siblings.upper_bound(b));

@@ -19,9 +19,9 @@ constexpr double line_of_b = 0.35;  // and if it is a vector of b from L2
 constexpr double row_of_a = 0.3;    // and if it belongs to a row of a from beyond that
 constexpr double remainder = 1.01;  // a loop more for what is left over
 constexpr int64_t cache_line = 64, far_row = 512, page = 4096;
-constexpr int64_t long_k = 256, many_panels = 8;  // that make the copy of a worth while
+constexpr int64_t long_k = 256, many_panels = 8;    // that make the copy of a worth while
 constexpr int64_t some_tiles = 4, many_tiles = 32;  // of a panel of b that make its copy worth while
-constexpr int64_t packed_bytes = 4 << 20;  // of a, together
+constexpr int64_t packed_bytes = 4 << 20;           // of a, together
 
 class Cutter {
  public:
@@ -54,8 +54,8 @@ class Cutter {
     const bool spread = b_k_ && *b_k_ * k_ > target_.l2_bytes / 2;  // over more than L2 keeps
     // A vector that lies in two lines counts where a tile has no other.
     const bool crosses = tile.vectors == 1 && crosses_lines();
-    const bool pack_b = !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) ||
-                        (tiles >= many_tiles && spread);
+    const bool pack_b =
+        !b_in_place() || (tiles > some_tiles && (crosses || awkward(*b_k_, k_))) || (tiles >= many_tiles && spread);
     tile.b = pack_b ? Layout::by_k : Layout::in_place;
     const bool across = a_m_ && a_k_ && (*a_m_ > element_ ? *a_k_ >= cache_line : awkward(*a_k_, k_));
     const bool pack_a = !a_m_ || !a_k_ || (across && k_ >= long_k && panels >= many_panels);
@@ -135,8 +135,7 @@ class Cutter {
 
   // All tiles over some vectors of columns.
   double column(const MicroKernel& kernel, int64_t rows, int64_t vectors) const {
-    return static_cast<double>(m_ / rows) * time(kernel, rows, vectors) +
-           (m_ % rows ? time(kernel, m_ % rows, vectors) : 0);
+    return static_cast<double>(m_ / rows) * time(kernel, rows, vectors) + (m_ % rows ? time(kernel, m_ % rows, vectors) : 0);
   }
   double time(const MicroKernel& kernel, int64_t rows, int64_t vectors) const {
     const double r = static_cast<double>(rows), v = static_cast<double>(vectors);
@@ -170,8 +169,6 @@ bool contiguous(const Scalar& x, int64_t variable, const KernelList& list) {
   return moves && unit;
 }
 
-Tile cut(const Kernel& kernel, const KernelList& list, const Target& target) {
-  return Cutter(kernel, list, target).cut();
-}
+Tile cut(const Kernel& kernel, const KernelList& list, const Target& target) { return Cutter(kernel, list, target).cut(); }
 
 }  // namespace tenon

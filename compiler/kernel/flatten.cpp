@@ -65,8 +65,7 @@ class Flattener {
 
 }  // namespace
 
-bool merges(const Scalar& x, const Axis& outer, const Axis& inner,
-            const std::function<const Shape&(int64_t source)>& shape) {
+bool merges(const Scalar& x, const Axis& outer, const Axis& inner, const std::function<const Shape&(int64_t source)>& shape) {
   if (!multiplies(outer.extent, inner.extent)) return false;
   const Scalar rest = substitute(x, [&](const Scalar& leaf) {
     if (leaf->function != Scalar::load || leaf->guarded) return Scalar();

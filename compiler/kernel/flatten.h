@@ -9,8 +9,7 @@ namespace tenon {
 
 // Whether x is as simple over one axis as over both: it uses their variables only in loads without a guard, each of an
 // address that depends on outer * extent of inner + inner alone. The shape is that of a load's source.
-bool merges(const Scalar& x, const Axis& outer, const Axis& inner,
-            const std::function<const Shape&(int64_t source)>& shape);
+bool merges(const Scalar& x, const Axis& outer, const Axis& inner, const std::function<const Shape&(int64_t source)>& shape);
 
 // The same contraction over a single m and a single n, whose variables may be new ones, and over one k axis in place of two
 // that merge in both factors.

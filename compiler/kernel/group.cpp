@@ -13,8 +13,7 @@ constexpr int64_t longest_row = 32 << 10;  // bytes of a value that a thread kee
 
 class Writer {
  public:
-  Writer(const Body& body, const Entry& entry)
-      : body_(body), items_(collect(body, entry)), sizes_(body.sizes) {
+  Writer(const Body& body, const Entry& entry) : body_(body), items_(collect(body, entry)), sizes_(body.sizes) {
     list_.entry = entry.name;
     for (const auto& [name, id] : entry.outputs) list_.outputs.push_back({name, body.node(id).type, line_of(id)});
     for (const State& state : body.states) list_.states.push_back(binding(state.node));
@@ -74,8 +73,7 @@ class Writer {
     for (NodeId id : nodes) {
       const Origin& origin = body_.node(id).origin;
       for (const Line& line : origin.lines)
-        if (std::find(kernel.lines.begin(), kernel.lines.end(), line) == kernel.lines.end())
-          kernel.lines.push_back(line);
+        if (std::find(kernel.lines.begin(), kernel.lines.end(), line) == kernel.lines.end()) kernel.lines.push_back(line);
     }
   }
 
@@ -123,9 +121,7 @@ class Writer {
     return result;
   }
 
-  BufferId state_buffer(int64_t slot) {
-    return leaf_buffer(body_.states[static_cast<size_t>(slot)].node);
-  }
+  BufferId state_buffer(int64_t slot) { return leaf_buffer(body_.states[static_cast<size_t>(slot)].node); }
 
   BufferId leaf_buffer(NodeId id) {
     auto [it, fresh] = buffers_.try_emplace(id, 0);
@@ -140,13 +136,10 @@ class Writer {
         break;
       case Leaf::state:
         storage = Storage::state;
-        slot = std::find_if(body_.states.begin(), body_.states.end(),
-                            [&](const State& state) { return state.node == id; }) -
+        slot = std::find_if(body_.states.begin(), body_.states.end(), [&](const State& state) { return state.node == id; }) -
                body_.states.begin();
         break;
-      default:
-        slot = static_cast<int64_t>(list_.constants.size());
-        list_.constants.push_back(*literal(body_.node(id)));
+      default: slot = static_cast<int64_t>(list_.constants.size()); list_.constants.push_back(*literal(body_.node(id)));
     }
     return it->second = add_buffer(id, type, storage, slot);
   }
@@ -305,8 +298,7 @@ class Writer {
     Contraction contraction;
     for (int64_t a : r.m) contraction.m.push_back(axis(a));
     for (int64_t a : r.n) contraction.n.push_back(axis(a));
-    for (size_t k = 0; k < root.reduced.size(); ++k)
-      contraction.k.push_back({rank + static_cast<int64_t>(k), root.reduced[k]});
+    for (size_t k = 0; k < root.reduced.size(); ++k) contraction.k.push_back({rank + static_cast<int64_t>(k), root.reduced[k]});
     std::vector<int64_t> variables;
     for (int64_t v = 0; v < rank + static_cast<int64_t>(root.reduced.size()); ++v) variables.push_back(v);
     auto outside = [](const Scalar&) { return Scalar(); };
@@ -349,8 +341,8 @@ class Writer {
     each_load(item.value, [&](const Scalar& load) {
       for (size_t i : members_)
         for (const Store& store : items_.list[i].stores)
-          found = found || (store.storage == Storage::state &&
-                            body_.states[static_cast<size_t>(store.slot)].node == load->integer);
+          found =
+              found || (store.storage == Storage::state && body_.states[static_cast<size_t>(store.slot)].node == load->integer);
     });
     return found;
   }
@@ -360,16 +352,14 @@ class Writer {
   const Sizes& sizes_;
   KernelList list_;
   std::vector<bool> read_elsewhere_;  // by item: whether another kernel needs it
-  std::vector<size_t> members_;     // of the kernel being written, in statement order
+  std::vector<size_t> members_;       // of the kernel being written, in statement order
   std::map<NodeId, BufferId> buffers_;
-  std::vector<NodeId> inputs_;  // by slot
+  std::vector<NodeId> inputs_;        // by slot
   std::map<std::string, int> names_;  // of buffers; the last number that was tried to tell it from others
 };
 
 }  // namespace
 
-KernelList group(const Graph& graph, const Entry& entry) {
-  return Writer(graph.body(), entry).run(entry);
-}
+KernelList group(const Graph& graph, const Entry& entry) { return Writer(graph.body(), entry).run(entry); }
 
 }  // namespace tenon

@@ -9,17 +9,19 @@ namespace {
 bool is_arithmetic(const Scalar& x) {
   if (x->dtype != i64) return false;
   switch (x->function) {
-    case Scalar::add: case Scalar::sub: case Scalar::neg: case Scalar::mul: case Scalar::floordiv: case Scalar::mod:
-      return true;
+    case Scalar::add:
+    case Scalar::sub:
+    case Scalar::neg:
+    case Scalar::mul:
+    case Scalar::floordiv:
+    case Scalar::mod: return true;
     default: return false;
   }
 }
 
 bool uses(const Scalar& x, int64_t variable) {
   bool result = false;
-  visit(x, [&](const Scalar& leaf) {
-    result = result || (leaf->function == Scalar::variable && leaf->integer == variable);
-  });
+  visit(x, [&](const Scalar& leaf) { result = result || (leaf->function == Scalar::variable && leaf->integer == variable); });
   return result;
 }
 
@@ -261,8 +263,7 @@ Scalar simplify_loads(const Scalar& x, const VariableExtents& extents) {
     if (leaf->function != Scalar::load) return {};
     std::vector<Scalar> indices;
     for (const Scalar& index : leaf->indices()) indices.push_back(forms.simplified(index));
-    if (leaf->guarded)
-      return Scalar::read_if(leaf->guard(), leaf->integer, leaf->dtype, std::move(indices), leaf->otherwise());
+    if (leaf->guarded) return Scalar::read_if(leaf->guard(), leaf->integer, leaf->dtype, std::move(indices), leaf->otherwise());
     return Scalar::read(leaf->integer, leaf->dtype, std::move(indices));
   });
 }

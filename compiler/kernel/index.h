@@ -62,7 +62,7 @@ class IndexForms {
   // number + sized, for all sizes from 1 on.
   struct Bound {
     int64_t number = 0;
-    IndexSum sized = {};  // of sizes alone
+    IndexSum sized = {};          // of sizes alone
     bool never_negative() const;  // false if that does not show
   };
   struct Bounds {

@@ -8,9 +8,7 @@ namespace {
 constexpr size_t most_terms = 64;
 
 using Terms = std::vector<std::pair<Product, int64_t>>;
-size_t degree(const Product& x) {
-  return static_cast<size_t>(std::find(x.begin(), x.end(), 0u) - x.begin());
-}
+size_t degree(const Product& x) { return static_cast<size_t>(std::find(x.begin(), x.end(), 0u) - x.begin()); }
 
 }  // namespace
 

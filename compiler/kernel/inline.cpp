@@ -1,8 +1,8 @@
 // Which values are stored. Before: a graph of compute definitions. After: items, whose expressions read leaves and other
 // items only. A view or a cheap value is substituted into its readers; an expensive one (an exponential) only into a single
 // reader that uses each element once. Both sides of that choice round alike, so it changes no bits.
-#include "compiler/kernel/index.h"
 #include "compiler/kernel/cost.h"
+#include "compiler/kernel/index.h"
 #include "compiler/kernel/item.h"
 #include "ir/op.h"
 
@@ -36,11 +36,11 @@ class Collector {
  private:
   struct Info {
     bool live = false;
-    bool wanted = false;        // an output or the value of an update
+    bool wanted = false;  // an output or the value of an update
     Definition definition;
-    Scalar whole;               // one element in terms of leaves and items, if the node is not stored
-    std::set<NodeId> made_of;   // what `whole` computes
-    std::set<NodeId> readers;   // nodes that compute something of it, seen through views
+    Scalar whole;                // one element in terms of leaves and items, if the node is not stored
+    std::set<NodeId> made_of;    // what `whole` computes
+    std::set<NodeId> readers;    // nodes that compute something of it, seen through views
     std::vector<size_t> checks;  // items that check its values as indices
   };
 
@@ -80,8 +80,8 @@ class Collector {
   // A rearrangement of the elements of one operand.
   bool view(NodeId id) {
     const Definition& d = at(id).definition;
-    return !body_.node(id).op->leaf && d.reduction == Reduction::none && !d.scatter &&
-           d.body->function == Scalar::load && !d.body->guarded;
+    return !body_.node(id).op->leaf && d.reduction == Reduction::none && !d.scatter && d.body->function == Scalar::load &&
+           !d.body->guarded;
   }
 
   void find_readers() {
@@ -149,10 +149,10 @@ class Collector {
     const Node& node = body_.node(id);
     if (node.op->leaf) {
       if (const Literal* value = literal(node); value && node.type.scalar()) {
-        if (is_float(node.type.dtype)) info.whole = Scalar::number(node.type.dtype, value->at(0));
-        else if (node.type.dtype == i64) info.whole = Scalar::integer(value->integer_at(0));
-        else if (node.type.dtype == boolean) info.whole = Scalar::boolean(value->integer_at(0) != 0);
-        else info.whole = Scalar::number(node.type.dtype, static_cast<double>(value->integer_at(0)));
+        const DType dtype = node.type.dtype;
+        info.whole = dtype == i64       ? Scalar::integer(value->integer_at(0))
+                     : dtype == boolean ? Scalar::boolean(value->integer_at(0) != 0)
+                                        : Scalar::number(dtype, value->at(0));
       }
       return;
     }

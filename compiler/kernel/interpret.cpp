@@ -42,8 +42,7 @@ class Interpreter {
 
   IndexFault run() {
     const std::vector<Kernel>& kernels = list_.kernels;
-    int64_t checks =
-        std::count_if(kernels.begin(), kernels.end(), [](const Kernel& k) { return k.check.has_value(); });
+    int64_t checks = std::count_if(kernels.begin(), kernels.end(), [](const Kernel& k) { return k.check.has_value(); });
     for (const IndexCheck& check : list_.door)
       if (IndexFault fault = out_of_range(check, checks++); fault.check >= 0) return fault;
     checks = 0;
@@ -81,8 +80,8 @@ class Interpreter {
     for (size_t axis = 0; axis < index.size(); ++axis) {
       const int64_t extent = b.type.shape[axis].at(sizes_);
       if (index[axis] < 0 || index[axis] >= extent)
-        throw InternalError(fmt::format("{}: index {} of axis {} is outside of '{}', {} with {}",
-                                        kernel_->name, index[axis], axis, b.name, b.type.str(), sizes_.str()));
+        throw InternalError(fmt::format("{}: index {} of axis {} is outside of '{}', {} with {}", kernel_->name, index[axis],
+                                        axis, b.name, b.type.str(), sizes_.str()));
       result = result * extent + index[axis];
     }
     return result;
@@ -104,8 +103,7 @@ class Interpreter {
 
   Number step(const ScalarNode& x, std::span<const Number> arguments) {
     switch (x.function) {
-      case Scalar::constant:
-        return is_float(x.dtype) ? Number{x.dtype, x.number, 0} : Number{x.dtype, 0, x.integer};
+      case Scalar::constant: return is_float(x.dtype) ? Number{x.dtype, x.number, 0} : Number{x.dtype, 0, x.integer};
       case Scalar::variable: return {i64, 0, variables_.at(x.integer)};
       case Scalar::size: return {i64, 0, checked_product(x.integer, sizes_.at(x.size))};
       case Scalar::select: return arguments[0].whole ? arguments[1] : arguments[2];
@@ -124,8 +122,7 @@ class Interpreter {
   void store(BufferId id, std::span<const Scalar> index, const Number& x) {
     std::vector<int64_t> place;
     for (const Scalar& i : index) place.push_back(value(i).whole);
-    check(x.dtype == list_.buffers.at(static_cast<size_t>(id)).type.dtype,
-          "a value has the type of its buffer");
+    check(x.dtype == list_.buffers.at(static_cast<size_t>(id)).type.dtype, "a value has the type of its buffer");
     store_number(bytes(id).data(), position(id, place), x);
   }
 
@@ -149,8 +146,7 @@ class Interpreter {
     loop(kernel.loops(), adverse_, [&] {
       if (shared && row++ % 2 != thread) return;
       for (const Statement& s : kernel.body)
-        if (list_.buffers[static_cast<size_t>(s.buffer)].storage == Storage::row)
-          own_[static_cast<size_t>(s.buffer)].clear();
+        if (list_.buffers[static_cast<size_t>(s.buffer)].storage == Storage::row) own_[static_cast<size_t>(s.buffer)].clear();
       if (!c) {
         for (const Statement& s : kernel.body) run(s);
         return;
@@ -182,8 +178,7 @@ class Interpreter {
 
   void run(const Statement& s) {
     if (s.scatter) return scatter(s);
-    loop(s.axes, false,
-         [&] { store(s.buffer, s.index, s.reduction == Reduction::none ? value(s.value) : reduce(s)); });
+    loop(s.axes, false, [&] { store(s.buffer, s.index, s.reduction == Reduction::none ? value(s.value) : reduce(s)); });
   }
 
   void scatter(const Statement& s) {
@@ -197,8 +192,7 @@ class Interpreter {
         std::vector<int64_t> place;
         for (const Scalar& i : s.index) place.push_back(value(i).whole);
         const int64_t where = position(s.buffer, place);
-        const Number terms[] = {load_number(bytes(s.buffer).data(), target.type.dtype, where),
-                                value(s.value)};
+        const Number terms[] = {load_number(bytes(s.buffer).data(), target.type.dtype, where), value(s.value)};
         store_number(bytes(s.buffer).data(), where, apply(Scalar::add, target.type.dtype, terms));
       });
     });
@@ -228,8 +222,7 @@ class Interpreter {
     size_t best = 0;
     for (size_t i = 1; i < points.size(); ++i) {
       const Number &x = points[i], &y = points[best];
-      const bool more = is_float(x.dtype) ? x.real > y.real || (std::isnan(x.real) && !std::isnan(y.real))
-                                          : x.whole > y.whole;
+      const bool more = is_float(x.dtype) ? x.real > y.real || (std::isnan(x.real) && !std::isnan(y.real)) : x.whole > y.whole;
       if (more) best = i;
     }
     return {i64, 0, static_cast<int64_t>(best)};
@@ -239,8 +232,7 @@ class Interpreter {
   static Number in_blocks(const Statement& s, const std::vector<Number>& points, Scalar::Function f, int64_t identity) {
     const DType dtype = s.value->dtype;
     const auto chains = static_cast<size_t>(s.order.chains), block_points = static_cast<size_t>(s.order.block);
-    const Number start =
-        is_float(dtype) ? real_number(dtype, static_cast<double>(identity)) : Number{dtype, 0, identity};
+    const Number start = is_float(dtype) ? real_number(dtype, static_cast<double>(identity)) : Number{dtype, 0, identity};
     Number sum = start;
     if (points.size() <= chains) {
       for (const Number& point : points) sum = joined(f, sum, point);

@@ -66,8 +66,7 @@ class Isolation {
     const auto& [rows, vectors, k_block, group, a_layout, b_layout] = tile;
     Contraction made{axes("m", m), axes("n", n), axes("k", k), rename(a), rename(b), buffer(accumulator), order};
     write("contraction {} {} {} in {} {} tile {} {} {} {} {} {}", node(made.a), node(made.b), made.accumulator, block,
-          group_of_blocks, rows, vectors, k_block, group, static_cast<int>(a_layout),
-          static_cast<int>(b_layout));
+          group_of_blocks, rows, vectors, k_block, group, static_cast<int>(a_layout), static_cast<int>(b_layout));
     return made;
   }
 
@@ -100,9 +99,7 @@ class Isolation {
     return made;
   }
 
-  int64_t variable(int64_t old) {
-    return variables_.try_emplace(old, static_cast<int64_t>(variables_.size())).first->second;
-  }
+  int64_t variable(int64_t old) { return variables_.try_emplace(old, static_cast<int64_t>(variables_.size())).first->second; }
 
   BufferId buffer(BufferId old) {
     auto [it, fresh] = buffers_.try_emplace(old, static_cast<BufferId>(buffers_.size()));
@@ -115,15 +112,13 @@ class Isolation {
       made.slot = static_cast<int64_t>(arguments.size());
       made.offset = made.slot;
       for (const Buffer& other : result_.list.buffers)
-        if (other.storage == Storage::argument &&
-            share_bytes(from_, old, arguments[static_cast<size_t>(other.slot)]))
+        if (other.storage == Storage::argument && share_bytes(from_, old, arguments[static_cast<size_t>(other.slot)]))
           made.offset = other.offset;
       arguments.push_back(old);
     }
     std::string shape;
     for (Extent e : made.type.shape) shape += str(e) + ",";
-    write("buffer {} {} {} [{}] {}", it->second, tenon::name(made.storage), tenon::name(made.type.dtype), shape,
-          made.offset);
+    write("buffer {} {} {} [{}] {}", it->second, tenon::name(made.storage), tenon::name(made.type.dtype), shape, made.offset);
     result_.list.buffers.push_back(std::move(made));
     return it->second;
   }
@@ -153,8 +148,7 @@ class Isolation {
     if (auto it = renamed_.find(&*x); it != renamed_.end()) return it->second;
     std::vector<Scalar> arguments;
     for (const Scalar& argument : x->arguments) {
-      bool stream =
-          x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
+      bool stream = x->function == Scalar::philox && arguments.size() == 1 && argument->function == Scalar::constant;
       arguments.push_back(stream ? shared(given(argument->integer)) : rename_node(argument));
     }
     Scalar made = x;
@@ -176,9 +170,8 @@ class Isolation {
   Scalar shared(const Scalar& x) {
     if (lines_.contains(&*x)) return x;
     const auto& [function, dtype, arguments, integer, number, size, guarded] = *x;  // all of it
-    std::string line =
-        fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
-                    std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? place(size) : "");
+    std::string line = fmt::format("{} {} {} {:x}{}{}", tenon::function(function).name, name(dtype), integer,
+                                   std::bit_cast<uint64_t>(number), guarded ? " guarded" : "", size ? place(size) : "");
     for (const Scalar& argument : arguments) line += fmt::format(" {}", node(argument));
     auto [it, fresh] = nodes_.try_emplace(std::move(line), x);
     if (fresh) {
@@ -200,8 +193,6 @@ class Isolation {
 
 }  // namespace
 
-IsolatedKernel isolate(const KernelList& list, const Kernel& kernel) {
-  return Isolation(list, kernel).take();
-}
+IsolatedKernel isolate(const KernelList& list, const Kernel& kernel) { return Isolation(list, kernel).take(); }
 
 }  // namespace tenon

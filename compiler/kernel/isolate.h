@@ -9,8 +9,8 @@ namespace tenon {
 struct IsolatedKernel {
   KernelList list;                  // of this kernel alone; variables and buffers are numbered as they appear
   std::vector<BufferId> arguments;  // by slot: the buffers of the entry that it is given
-  std::vector<int64_t> numbers;  // given besides: the streams of its random numbers; the number of its check
-  std::string key;  // all that is said in `list`: kernels with equal keys do the same to their arguments
+  std::vector<int64_t> numbers;     // given besides: the streams of its random numbers; the number of its check
+  std::string key;                  // all that is said in `list`: kernels with equal keys do the same to their arguments
 };
 
 IsolatedKernel isolate(const KernelList& list, const Kernel& kernel);

@@ -11,9 +11,7 @@ int64_t size_of(const Scalar& x) {
   return sum;
 }
 
-int64_t size(const Item& item) {
-  return size_of(item.value) + size_of(item.scatter) + std::ssize(item.made_of);
-}
+int64_t size(const Item& item) { return size_of(item.value) + size_of(item.scatter) + std::ssize(item.made_of); }
 
 size_t Items::add(Item item) {
   size_t position = list.size();
@@ -53,6 +51,5 @@ Leaf leaf(const Body& body, NodeId id) {
   if (body.state(id)) return Leaf::state;
   return literal(node) ? Leaf::constant : Leaf::input;
 }
-
 
 }  // namespace tenon

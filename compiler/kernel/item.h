@@ -16,17 +16,17 @@ struct Store {
 };
 
 struct Item {
-  NodeId node;            // of a copy or a check: a number of its own, beyond the graph's nodes
+  NodeId node;  // of a copy or a check: a number of its own, beyond the graph's nodes
   Type type;
-  Shape reduced = {};     // variables: the axes of the type, then the reduced ones
+  Shape reduced = {};  // variables: the axes of the type, then the reduced ones
   Reduction reduction = Reduction::none;
   Scalar value = {};
   Scalar scatter = {};
-  bool contraction = false;  // value is a product, and the sum that of a contraction
+  bool contraction = false;              // value is a product, and the sum that of a contraction
   std::optional<IndexCheck> check = {};  // then nothing is computed; check->index is a node
   std::vector<Store> stores = {};
-  std::vector<size_t> needs = {};   // items that it reads, and checks of the indices that it uses; ascending
-  std::set<NodeId> made_of = {};    // nodes whose work it does
+  std::vector<size_t> needs = {};  // items that it reads, and checks of the indices that it uses; ascending
+  std::set<NodeId> made_of = {};   // nodes whose work it does
 
   // An elementwise value: the same loops as its axes, nothing summed or scattered.
   bool map() const { return reduction == Reduction::none && !scatter && !check; }
@@ -70,7 +70,7 @@ std::optional<int64_t> common_rows(const Items& items, const std::vector<size_t>
 
 struct Schedule {
   std::vector<std::vector<size_t>> kernels;  // in execution order; items in statement order
-  std::map<int64_t, std::string> copied;  // by slot of the state: why its update is a copy
+  std::map<int64_t, std::string> copied;     // by slot of the state: why its update is a copy
 };
 // Orders kernels so that every reader of a state comes before the kernel that updates it, and every check before
 // any update. An update for which there is no such order is taken from its item and made by a copy of its own.
@@ -78,8 +78,7 @@ Schedule schedule(Items& items, const std::vector<size_t>& cluster, const Body& 
 
 // What became of the update of each parameter that a gradient trains, as "train.cpp:12: W: update fused with its
 // gradient" or "...: update not fused: " and why.
-std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items,
-                                         const Schedule& schedule);
+std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items, const Schedule& schedule);
 
 // Which axes of a contraction's result are m and n, those of a list being neighbours; the others are rows. `value` of the item
 // is a * b.

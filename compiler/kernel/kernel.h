@@ -38,13 +38,13 @@ std::string_view name(Storage storage);  // "arena"
 inline bool in_memory(Storage storage) { return storage != Storage::row && storage != Storage::tile; }
 
 struct Buffer {
-  std::string name;   // "dense1/relu", unique within the entry
-  Type type;          // of a row buffer: without the row axes
+  std::string name;  // "dense1/relu", unique within the entry
+  Type type;         // of a row buffer: without the row axes
   Storage storage;
-  int64_t slot = -1;  // input, state, output, constant: the index in the Program's table of that kind; argument: which
-  int64_t offset = -1;          // arena: bytes from its start, multiple of 64, filled in by place; argument: equal for
-                                // those that may share bytes
-  int first = -1, last = -1;    // arena: the first and last kernel that touch it
+  int64_t slot = -1;          // input, state, output, constant: the index in the Program's table of that kind; argument: which
+  int64_t offset = -1;        // arena: bytes from its start, multiple of 64, filled in by place; argument: equal for
+                              // those that may share bytes
+  int first = -1, last = -1;  // arena: the first and last kernel that touch it
 
   bool operator==(const Buffer&) const = default;
 };
@@ -73,13 +73,11 @@ struct Statement {
   Scalar value;
   BufferId buffer = -1;
   std::vector<Scalar> index = {};  // one per axis of the buffer; of a row buffer: per inner axis
-  bool scatter = false;        // index[0] is data: the statement adds
-  ChainOrder order = {};       // of a reduction that is ordered()
+  bool scatter = false;            // index[0] is data: the statement adds
+  ChainOrder order = {};           // of a reduction that is ordered()
 
   // Whether the order of the points can change the result.
-  bool ordered() const {
-    return is_float(value->dtype) && (reduction == Reduction::sum || reduction == Reduction::product);
-  }
+  bool ordered() const { return is_float(value->dtype) && (reduction == Reduction::sum || reduction == Reduction::product); }
 
   bool operator==(const Statement&) const = default;
 };
@@ -97,8 +95,8 @@ struct SumOrder {
 // body: statements over the axes of m and n and without a reduction, which read acc as the tile buffer.
 struct Contraction {
   std::vector<Axis> m, n, k;
-  Scalar a, b;            // of one float type
-  BufferId accumulator;   // a buffer with Storage::tile
+  Scalar a, b;           // of one float type
+  BufferId accumulator;  // a buffer with Storage::tile
   SumOrder order = {};
 
   std::vector<Axis> axes() const;  // of m, then of n
@@ -128,7 +126,7 @@ struct Tile {
 
 // An index operand that must lie in [0, extent) before anything persistent is written.
 struct IndexCheck {
-  BufferId index;       // i32, i64 or u8
+  BufferId index;  // i32, i64 or u8
   Extent extent;
   Line line;
   std::string message;  // "pick: the index" ...
@@ -136,16 +134,16 @@ struct IndexCheck {
 bool operator==(const IndexCheck& a, const IndexCheck& b);  // but for the line
 
 struct Kernel {
-  std::string name;                       // "k3"
-  std::vector<Axis> rows;                 // parallel loops around everything, outermost first; may be empty
+  std::string name;        // "k3"
+  std::vector<Axis> rows;  // parallel loops around everything, outermost first; may be empty
   std::vector<Statement> body;
   std::optional<Contraction> contraction;
-  std::optional<IndexCheck> check;        // then body is empty: the kernel scans an index buffer and sets the flag
-  Tile tile;                              // of a contraction; filled in by tile
-  int64_t threads = 1;                    // at most so many threads share it; filled in by tile
-  bool barrier = false;                   // all threads meet before it starts; filled in by tile. Besides, they meet
-                                          // after the last of several checks in a row, to learn whether one failed
-  std::vector<Line> lines;                // the user's lines it computes
+  std::optional<IndexCheck> check;  // then body is empty: the kernel scans an index buffer and sets the flag
+  Tile tile;                        // of a contraction; filled in by tile
+  int64_t threads = 1;              // at most so many threads share it; filled in by tile
+  bool barrier = false;             // all threads meet before it starts; filled in by tile. Besides, they meet
+                                    // after the last of several checks in a row, to learn whether one failed
+  std::vector<Line> lines;          // the user's lines it computes
 
   std::vector<Axis> loops() const;  // the parallel ones: rows, and the m and n of a contraction
 };
@@ -166,18 +164,18 @@ struct KernelList {
   std::string entry;
   std::vector<Buffer> buffers;
   std::vector<Kernel> kernels;
-  std::vector<Named> inputs;        // by slot: those that the entry reads, in the order of the graph
-  std::vector<Named> outputs;       // by slot
-  std::vector<Named> states;        // by slot: all of the program
-  std::vector<int64_t> updated;     // slots of the states that the entry writes, ascending
-  std::vector<Literal> constants;   // by slot
-  std::vector<IndexCheck> door;     // indices that are inputs: to be checked before the entry is called
+  std::vector<Named> inputs;          // by slot: those that the entry reads, in the order of the graph
+  std::vector<Named> outputs;         // by slot
+  std::vector<Named> states;          // by slot: all of the program
+  std::vector<int64_t> updated;       // slots of the states that the entry writes, ascending
+  std::vector<Literal> constants;     // by slot
+  std::vector<IndexCheck> door;       // indices that are inputs: to be checked before the entry is called
   std::vector<std::string> receipts;  // what became of each parameter's update
-  std::vector<std::string> notes;   // where an update could not be made in place, and why
-  int64_t arena_bytes = 0;       // filled in by place, at the maxima of the sizes
-  int64_t lower_bound = 0;       // the largest live set
-  Sizes sizes;                   // the program's run-time sizes and their maxima
-  int64_t numbers = 0;  // of an isolated kernel: given besides, as the variables from first_given on
+  std::vector<std::string> notes;     // where an update could not be made in place, and why
+  int64_t arena_bytes = 0;            // filled in by place, at the maxima of the sizes
+  int64_t lower_bound = 0;            // the largest live set
+  Sizes sizes;                        // the program's run-time sizes and their maxima
+  int64_t numbers = 0;                // of an isolated kernel: given besides, as the variables from first_given on
 };
 bool operator==(const KernelList& a, const KernelList& b);  // but for lines
 

@@ -4,6 +4,7 @@ namespace tenon {
 namespace {
 
 // Two multiply-adds and two loads of a register start in a cycle; a multiply-add takes four.
+// clang-format off
 constexpr MicroKernel table[] = {
     // ISA         a, b  sum rows vectors  only b in place  cycles
     {Isa::avx512, f32, f32, 30, 1, false, 0.5, 0.5, 4},
@@ -26,6 +27,7 @@ constexpr MicroKernel table[] = {
     {Isa::sse2, f32, f32, 1, 3, true, 0.5, 0.5, 4},
     {Isa::sse2, f64, f64, 1, 1, false, 0.5, 0.5, 4},
 };
+// clang-format on
 
 }  // namespace
 

@@ -14,7 +14,8 @@ struct MicroKernel {
   DType operand, accumulator;  // of both factors; of the sum
   int64_t rows, vectors;       // of the largest tile, a vector being 16 elements; smaller ones stand at the edges of a result
   bool b_in_place = false;     // whether b can only be read in place: its vectors then need no register of their own
-  // Cycles with both operands in L1: of a vector's multiply-add, of loading a vector of b or an element of a, of a step at least.
+  // Cycles with both operands in L1: of a vector's multiply-add, of loading a vector of b or an element of a, of a step at
+  // least.
   double multiply_add, load, latency;
 
   // Vector registers that a tile of so many rows and vectors takes: accumulators, a row of b, an element of a.

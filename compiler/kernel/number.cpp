@@ -42,9 +42,7 @@ Number apply(Scalar::Function f, DType result, std::span<const Number> a) {
     return is_float(result) ? real_number(result, static_cast<double>(value)) : Number{result, 0, value};
   }
   if (f == Scalar::fma && result == f32)
-    return {f32,
-            std::fmaf(static_cast<float>(real(0)), static_cast<float>(real(1)), static_cast<float>(real(2))),
-            0};
+    return {f32, std::fmaf(static_cast<float>(real(0)), static_cast<float>(real(1)), static_cast<float>(real(2))), 0};
   const double value = function(f).reference(real(0), real(1), real(2));
   return is_float(result) ? real_number(result, value) : Number{result, 0, value != 0};
 }

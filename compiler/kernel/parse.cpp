@@ -113,8 +113,7 @@ class KernelReader : HeadReader {
     expect("*");
     c.b = factor();
     const Buffer& accumulator = list_.buffers[static_cast<size_t>(c.accumulator)];
-    if (!is_float(c.a->dtype) || is_storage(c.a->dtype) || c.a->dtype != c.b->dtype ||
-        accumulator.type.dtype != c.a->dtype)
+    if (!is_float(c.a->dtype) || is_storage(c.a->dtype) || c.a->dtype != c.b->dtype || accumulator.type.dtype != c.a->dtype)
       fail_at(factors, fmt::format("the factors are {} and {}, the sum {}: they must be of one float type",
                                    tenon::name(c.a->dtype), tenon::name(c.b->dtype), accumulator.type.str()));
     Shape shape;
@@ -186,15 +185,14 @@ class KernelReader : HeadReader {
       fail_at(at, fmt::format("{} only stores numbers; reduce an f32", tenon::name(made.value->dtype)));
     const DType given = made.reduction == Reduction::argmax ? i64 : made.value->dtype;
     if (given != type.dtype)
-      fail_at(at, fmt::format("'{}' is {}, and its value {}", list_.buffers[static_cast<size_t>(target)].name,
-                              type.str(), tenon::name(given)));
+      fail_at(at, fmt::format("'{}' is {}, and its value {}", list_.buffers[static_cast<size_t>(target)].name, type.str(),
+                              tenon::name(given)));
     if (made.scatter && made.index.empty()) fail_at(at, "a scatter has an axis to scatter along");
     list_.kernels.back().body.push_back(std::move(made));
   }
 
   void reduction(Statement& made) {
-    for (Reduction r :
-         {Reduction::sum, Reduction::product, Reduction::max, Reduction::min, Reduction::argmax}) {
+    for (Reduction r : {Reduction::sum, Reduction::product, Reduction::max, Reduction::min, Reduction::argmax}) {
       const size_t start = at_;
       if (accept_word(tenon::name(r)) && accept_word("over")) {
         made.reduction = r;
@@ -214,8 +212,6 @@ class KernelReader : HeadReader {
 
 }  // namespace
 
-std::vector<KernelList> parse_kernels(std::string_view text, std::string_view file) {
-  return KernelReader(text, file).read();
-}
+std::vector<KernelList> parse_kernels(std::string_view text, std::string_view file) { return KernelReader(text, file).read(); }
 
 }  // namespace tenon

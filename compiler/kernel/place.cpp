@@ -1,5 +1,6 @@
 // Where arena buffers lie. A buffer is alive from the kernel that writes it to the last that reads it, and while kernels
-// run that may overlap with these in time; two buffers alive in one kernel never share a byte. Several orders of first-fit are tried and the smallest arena wins.
+// run that may overlap with these in time; two buffers alive in one kernel never share a byte. Several orders of first-fit are
+// tried and the smallest arena wins.
 #include "compiler/kernel/place.h"
 
 #include <algorithm>
@@ -42,8 +43,7 @@ int64_t fit(std::vector<Block>& blocks, bool tightest) {
     std::vector<const Block*> neighbours;
     for (size_t j = 0; j < i; ++j)
       if (meet(blocks[i], blocks[j])) neighbours.push_back(&blocks[j]);
-    std::sort(neighbours.begin(), neighbours.end(),
-              [](const Block* a, const Block* b) { return a->offset < b->offset; });
+    std::sort(neighbours.begin(), neighbours.end(), [](const Block* a, const Block* b) { return a->offset < b->offset; });
     int64_t position = 0, best = -1, slack = INT64_MAX;
     for (const Block* neighbour : neighbours) {
       int64_t gap = neighbour->offset - position;
@@ -97,9 +97,7 @@ void place(KernelList& list) {
       [](const Block& a, const Block& b) { return a.first < b.first; },
       [](const Block& a, const Block& b) { return a.last > b.last; },
       [](const Block& a, const Block& b) { return a.last - a.first > b.last - b.first; },
-      [](const Block& a, const Block& b) {
-        return a.bytes * (a.last - a.first + 1) > b.bytes * (b.last - b.first + 1);
-      },
+      [](const Block& a, const Block& b) { return a.bytes * (a.last - a.first + 1) > b.bytes * (b.last - b.first + 1); },
   };
   std::vector<Block> best;
   list.arena_bytes = INT64_MAX;

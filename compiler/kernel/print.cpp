@@ -8,30 +8,25 @@ namespace {
 
 class Printer {
  public:
-  explicit Printer(const KernelList& list)
-      : list_(list), scalars_([this](int64_t buffer) { return name(buffer); }) {}
+  explicit Printer(const KernelList& list) : list_(list), scalars_([this](int64_t buffer) { return name(buffer); }) {}
 
   std::string name(BufferId buffer) const {
     // A list that is broken is printed all the same.
-    if (buffer < 0 || buffer >= static_cast<BufferId>(list_.buffers.size()))
-      return fmt::format("?{}", buffer);
+    if (buffer < 0 || buffer >= static_cast<BufferId>(list_.buffers.size())) return fmt::format("?{}", buffer);
     return plain_or_quoted(list_.buffers[static_cast<size_t>(buffer)].name);
   }
 
   std::string head() const {
     std::string text = "kernels 1\n";
     for (const auto& [name, maximum] : list_.sizes) text += fmt::format("size {} <= {}\n", name, maximum);
-    text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes,
-                        list_.lower_bound);
+    text += fmt::format("entry {}\narena {} bytes, at least {}\n", quoted(list_.entry), list_.arena_bytes, list_.lower_bound);
     if (list_.numbers) text += fmt::format("numbers {}\n", list_.numbers);
-    for (const Named& input : list_.inputs)
-      text += fmt::format("input {} {}\n", quoted(input.name), input.type.str());
-    for (const Named& output : list_.outputs)
-      text += fmt::format("output {} {}\n", quoted(output.name), output.type.str());
+    for (const Named& input : list_.inputs) text += fmt::format("input {} {}\n", quoted(input.name), input.type.str());
+    for (const Named& output : list_.outputs) text += fmt::format("output {} {}\n", quoted(output.name), output.type.str());
     for (size_t slot = 0; slot < list_.states.size(); ++slot) {
       const Named& state = list_.states[slot];
-      const bool updated = std::find(list_.updated.begin(), list_.updated.end(),
-                                     static_cast<int64_t>(slot)) != list_.updated.end();
+      const bool updated =
+          std::find(list_.updated.begin(), list_.updated.end(), static_cast<int64_t>(slot)) != list_.updated.end();
       text += fmt::format("state {} {}{}\n", quoted(state.name), state.type.str(), updated ? " updated" : "");
     }
     for (const Literal& literal : list_.constants) text += fmt::format("constant {}\n", text_of(literal));
@@ -77,8 +72,7 @@ class Printer {
   static std::string loops(const std::vector<Axis>& axes) {
     std::string result;
     for (const Axis& axis : axes)
-      result +=
-          fmt::format("{}{}<{}", result.empty() ? "" : ", ", variable_name(axis.variable), axis.extent.str());
+      result += fmt::format("{}{}<{}", result.empty() ? "" : ", ", variable_name(axis.variable), axis.extent.str());
     return result;
   }
 
@@ -102,8 +96,7 @@ class Printer {
   }
 
   std::string buffer(const Buffer& b) const {
-    std::string line =
-        fmt::format("buffer {} {} {}", plain_or_quoted(b.name), tenon::name(b.storage), b.type.str());
+    std::string line = fmt::format("buffer {} {} {}", plain_or_quoted(b.name), tenon::name(b.storage), b.type.str());
     if (b.slot >= 0) line += fmt::format(" slot {}", b.slot);
     if (b.offset >= 0) line += fmt::format(" at {}", b.offset);
     if (b.first >= 0) line += fmt::format(" alive {} to {}", b.first + 1, b.last + 1);
@@ -126,8 +119,7 @@ class Printer {
     std::string result;
     auto add = [&](const std::string& choice) { result += (result.empty() ? "  | " : ", ") + choice; };
     if (k.contraction) {
-      add(fmt::format("tile {}x{} k {} group {}", k.tile.rows, 16 * k.tile.vectors, k.tile.k_block,
-                      k.tile.group));
+      add(fmt::format("tile {}x{} k {} group {}", k.tile.rows, 16 * k.tile.vectors, k.tile.k_block, k.tile.group));
       auto pack = [&](char operand, Layout layout) {
         if (layout != Layout::in_place) add(fmt::format("pack {} by {}", operand, layout == Layout::by_k ? "k" : "row"));
       };
@@ -152,8 +144,7 @@ class Printer {
 }  // namespace
 
 std::string_view name(Storage storage) {
-  constexpr std::string_view names[] = {"input", "state", "output", "constant",
-                                        "arena", "row",   "tile",   "argument"};
+  constexpr std::string_view names[] = {"input", "state", "output", "constant", "arena", "row", "tile", "argument"};
   return names[static_cast<size_t>(storage)];
 }
 

@@ -68,7 +68,8 @@ void HeadReader::size() {
   const size_t start = at_;
   const std::string_view name = TextReader::word("the name of a run-time size");
   if (list_.sizes.contains(name)) fail_at(start, fmt::format("the run-time size '{}' is there twice", name));
-  if (list_.sizes.size() == Sizes::largest) fail_at(start, fmt::format("there are more than {} run-time sizes", Sizes::largest));
+  if (list_.sizes.size() == Sizes::largest)
+    fail_at(start, fmt::format("there are more than {} run-time sizes", Sizes::largest));
   expect("<=");
   list_.sizes.set(name, count("the maximum of a size", 1));
   sizes_.insert(std::string(name));
@@ -127,8 +128,7 @@ void HeadReader::buffer() {
   if (made.storage == Storage::argument) argument(made, start);
   const Type* bound = bound_type(made, start);
   if (bound && *bound != made.type)
-    fail_at(start,
-            fmt::format("'{}' is {}, and what it stands for {}", made.name, made.type.str(), bound->str()));
+    fail_at(start, fmt::format("'{}' is {}, and what it stands for {}", made.name, made.type.str(), bound->str()));
   if (!buffers_.emplace(made.name, static_cast<BufferId>(list_.buffers.size())).second)
     fail_at(start, fmt::format("the buffer '{}' is there twice", made.name));
   list_.buffers.push_back(std::move(made));
@@ -138,8 +138,7 @@ void HeadReader::buffer() {
 void HeadReader::argument(const Buffer& made, size_t at) {
   const int64_t slot = std::ssize(shared_);
   if (made.slot != slot) fail_at(at, fmt::format("this is argument {}, not {}", slot, made.slot));
-  if (made.offset < 0 || made.offset > slot ||
-      (made.offset < slot && shared_[static_cast<size_t>(made.offset)] != made.offset))
+  if (made.offset < 0 || made.offset > slot || (made.offset < slot && shared_[static_cast<size_t>(made.offset)] != made.offset))
     fail_at(at, fmt::format("argument {} shares bytes with itself or the first of some, not with {}", slot, made.offset));
   shared_.push_back(made.offset);
 }
@@ -156,8 +155,8 @@ Storage HeadReader::storage() {
   skip_blanks();
   const size_t start = at_;
   const std::string_view word = identifier();
-  for (Storage storage : {Storage::input, Storage::state, Storage::output, Storage::constant,
-                          Storage::arena, Storage::row, Storage::tile, Storage::argument})
+  for (Storage storage : {Storage::input, Storage::state, Storage::output, Storage::constant, Storage::arena, Storage::row,
+                          Storage::tile, Storage::argument})
     if (tenon::name(storage) == word) return storage;
   fail_at(start, "expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
 }

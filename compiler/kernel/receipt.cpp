@@ -10,8 +10,7 @@ namespace {
 
 class Receipts {
  public:
-  Receipts(const Body& body, const Items& items, const Schedule& schedule)
-      : body_(body), items_(items), schedule_(schedule) {}
+  Receipts(const Body& body, const Items& items, const Schedule& schedule) : body_(body), items_(items), schedule_(schedule) {}
 
   std::string line(int64_t slot) const {
     const Node& parameter = body_.node(body_.states[static_cast<size_t>(slot)].node);
@@ -100,8 +99,7 @@ bool trained(const Body& body, NodeId value) {
 
 }  // namespace
 
-std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items,
-                                         const Schedule& schedule) {
+std::vector<std::string> update_receipts(const Body& body, const Entry& entry, const Items& items, const Schedule& schedule) {
   const Receipts receipts(body, items, schedule);
   std::vector<std::string> lines;
   for (size_t slot = 0; slot < body.states.size(); ++slot)

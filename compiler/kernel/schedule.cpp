@@ -145,9 +145,8 @@ class Scheduler {
   }
 
   bool scalars(size_t kernel) const {
-    return std::all_of(kernels_[kernel].begin(), kernels_[kernel].end(), [&](size_t i) {
-      return items_.list[i].map() && items_.list[i].type.scalar();
-    });
+    return std::all_of(kernels_[kernel].begin(), kernels_[kernel].end(),
+                       [&](size_t i) { return items_.list[i].map() && items_.list[i].type.scalar(); });
   }
 
   // Of the kernels whose predecessors have run, first those of scalars, so that all of them share one barrier with the
@@ -199,8 +198,8 @@ class Scheduler {
   std::vector<size_t> cluster_;
   std::vector<std::vector<size_t>> kernels_;
   std::unordered_map<NodeId, std::vector<size_t>> readers_;  // items by what they read, ascending
-  std::vector<std::set<size_t>> after_;              // by kernel: the kernels that come before
-  std::set<std::pair<size_t, size_t>> earlier_;      // statements of one kernel: the first before the second
+  std::vector<std::set<size_t>> after_;                      // by kernel: the kernels that come before
+  std::set<std::pair<size_t, size_t>> earlier_;              // statements of one kernel: the first before the second
   std::map<int64_t, std::string> copied_;
 };
 

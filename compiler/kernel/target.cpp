@@ -21,8 +21,7 @@ bool has_avx2() {
 
 bool has_avx512() {
   return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
-         __builtin_cpu_supports("avx512cd");
+         __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
 }
 
 Isa best_isa() { return has_avx512() ? Isa::avx512 : has_avx2() ? Isa::avx2 : Isa::sse2; }
@@ -65,8 +64,7 @@ Target Target::host(Isa at_most) {
 Target Target::of(Isa found, Isa at_most) {
   Target t;
   t.isa = std::min(found, at_most);
-  if (found < at_most)
-    t.note = fmt::format("this machine has no {}", at_most == Isa::avx512 ? "AVX-512" : "AVX2");
+  if (found < at_most) t.note = fmt::format("this machine has no {}", at_most == Isa::avx512 ? "AVX-512" : "AVX2");
   switch (t.isa) {
     case Isa::sse2: t.features = sse2_features; break;
     case Isa::avx2: t.features = avx2_features; break;
@@ -78,8 +76,7 @@ Target Target::of(Isa found, Isa at_most) {
 }
 
 const Target& Target::checked() const {
-  if (isa > best_isa())
-    fail({}, "target: {} code does not run on this machine, whose best is {}", name(isa), name(best_isa()));
+  if (isa > best_isa()) fail({}, "target: {} code does not run on this machine, whose best is {}", name(isa), name(best_isa()));
   if (features != of(isa, isa).features) fail({}, "target: its features are not those of {}", name(isa));
   auto power_of_two = [](int64_t x) { return x > 0 && (x & (x - 1)) == 0; };
   if (lanes != 16) fail({}, "target: {} lanes, valid is 16", lanes);

@@ -10,10 +10,10 @@
 namespace tenon {
 namespace {
 
-constexpr double flops_per_ns = 150;         // of a contraction
-constexpr double bytes_per_ns = 20;          // of everything else, from L2
-constexpr double operations_per_ns = 8;      // of elementwise arithmetic, counted as functions of one element
-constexpr double function_operations = 4;    // of an exponential and the like
+constexpr double flops_per_ns = 150;       // of a contraction
+constexpr double bytes_per_ns = 20;        // of everything else, from L2
+constexpr double operations_per_ns = 8;    // of elementwise arithmetic, counted as functions of one element
+constexpr double function_operations = 4;  // of an exponential and the like
 
 class Tiler {
  public:
@@ -44,8 +44,8 @@ class Tiler {
           return it != since.end() && (it->second || several);
         });
       };
-      kernel.barrier = waits(touched.read, written) || waits(touched.written, written) ||
-                       waits(touched.written, read) || (kernel.check && flag_read);
+      kernel.barrier = waits(touched.read, written) || waits(touched.written, written) || waits(touched.written, read) ||
+                       (kernel.check && flag_read);
       if (kernel.barrier) written.clear(), read.clear(), flag_read = false;
       for (BufferId id : touched.read) read[id] |= several;
       for (BufferId id : touched.written) written[id] |= several;
@@ -73,16 +73,14 @@ class Tiler {
 
   // Whether every element stands for itself, so that the statements' loops are divided like rows.
   static bool elementwise(const Kernel& kernel) {
-    return std::all_of(kernel.body.begin(), kernel.body.end(), [&](const Statement& s) {
-      return !s.scatter && s.reduced.empty() && s.axes == kernel.body[0].axes;
-    });
+    return std::all_of(kernel.body.begin(), kernel.body.end(),
+                       [&](const Statement& s) { return !s.scatter && s.reduced.empty() && s.axes == kernel.body[0].axes; });
   }
 
   int64_t threads(const Kernel& kernel) const {
     double rows = static_cast<double>(points(kernel.rows)), work = 0;
     int64_t parts = points(kernel.rows);
-    if (!kernel.contraction && elementwise(kernel))
-      parts *= (points(kernel.body[0].axes) + target_.lanes - 1) / target_.lanes;
+    if (!kernel.contraction && elementwise(kernel)) parts *= (points(kernel.body[0].axes) + target_.lanes - 1) / target_.lanes;
     if (kernel.contraction) {
       const Contraction& c = *kernel.contraction;
       int64_t m = points(c.m), n = points(c.n);

@@ -49,8 +49,7 @@ class KernelVerifier {
 
   // What stands where, and that every variable is that of a loop.
   void shape() const {
-    if (kernel_.check && (kernel_.contraction || !kernel_.body.empty()))
-      broken("{}: a check does nothing else", kernel_.name);
+    if (kernel_.check && (kernel_.contraction || !kernel_.body.empty())) broken("{}: a check does nothing else", kernel_.name);
     if (kernel_.contraction) {
       const Contraction& c = *kernel_.contraction;
       std::vector<Axis> loops = outer_;
@@ -70,10 +69,8 @@ class KernelVerifier {
       std::vector<Axis> loops = outer_;
       if (!kernel_.contraction)
         loops.insert(loops.end(), statement.axes.begin(), statement.axes.end());
-      else if (statement.reduction != Reduction::none || statement.scatter ||
-               statement.axes != kernel_.contraction->axes())
-        broken("{}: {} is no epilogue: it reduces, scatters or has other loops than the sum", kernel_.name,
-               reader);
+      else if (statement.reduction != Reduction::none || statement.scatter || statement.axes != kernel_.contraction->axes())
+        broken("{}: {} is no epilogue: it reduces, scatters or has other loops than the sum", kernel_.name, reader);
       loops.insert(loops.end(), statement.reduced.begin(), statement.reduced.end());
       if ((statement.reduction == Reduction::none) != statement.reduced.empty() ||
           (statement.reduction == Reduction::argmax && statement.reduced.size() != 1))
@@ -100,8 +97,7 @@ class KernelVerifier {
     });
   }
 
-  void bound(std::string_view reader, const std::vector<Axis>& loops,
-             const std::vector<Scalar>& expressions) const {
+  void bound(std::string_view reader, const std::vector<Axis>& loops, const std::vector<Scalar>& expressions) const {
     std::set<int64_t> variables;
     for (const Axis& axis : loops)
       if (axis.variable >= first_given)
@@ -113,8 +109,7 @@ class KernelVerifier {
       visit(x, [&](const Scalar& node) {
         if (node->function != Scalar::variable || variables.contains(node->integer)) return;
         if (node->integer < first_given || node->integer - first_given >= list_.numbers)
-          broken("{}: {} uses {}, which no loop around it runs over", kernel_.name, reader,
-                 variable_name(node->integer));
+          broken("{}: {} uses {}, which no loop around it runs over", kernel_.name, reader, variable_name(node->integer));
       });
     inside(reader, loops, expressions);
   }
@@ -132,8 +127,8 @@ class KernelVerifier {
         if (load->guarded || load->indices().size() != shape.size()) return;
         for (size_t i = 0; i < shape.size(); ++i)
           if (forms.leaves(load->indices()[i], shape[i], list_.sizes))
-            broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader,
-                   buffer(load->integer).name, buffer(load->integer).type.str(), i);
+            broken("{}: {} reads '{}', which is {}, outside of its axis {}", kernel_.name, reader, buffer(load->integer).name,
+                   buffer(load->integer).type.str(), i);
       });
   }
 
@@ -169,8 +164,7 @@ class KernelVerifier {
                        std::ranges::equal(load->indices(), c->axes(), [](const Scalar& index, const Axis& axis) {
                          return index == Scalar::index(axis.variable);
                        });
-      if (!own)
-        broken("{}: {} reads '{}' at another place than its own", kernel_.name, reader(), buffer(id).name);
+      if (!own) broken("{}: {} reads '{}' at another place than its own", kernel_.name, reader(), buffer(id).name);
       return;
     }
     const auto it = writers_.find(id);
@@ -179,8 +173,8 @@ class KernelVerifier {
     if (it == writers_.end()) return;
     for (size_t writer : it->second)
       if (!same_place(load, kernel_.body[writer], writer == s))
-        broken("{}: {} reads '{}' at another place than statement {} writes it", kernel_.name, reader(),
-               buffer(id).name, writer + 1);
+        broken("{}: {} reads '{}' at another place than statement {} writes it", kernel_.name, reader(), buffer(id).name,
+               writer + 1);
   }
 
   // Statements of a row follow one another, so there the same row is enough; elements of a tile, and one
@@ -188,8 +182,7 @@ class KernelVerifier {
   bool same_place(const Scalar& load, const Statement& writer, bool one_statement) const {
     std::span<const Scalar> read = load->indices();
     if (writer.scatter || read.size() != writer.index.size()) return false;
-    if (kernel_.contraction || one_statement)
-      return std::equal(read.begin(), read.end(), writer.index.begin());
+    if (kernel_.contraction || one_statement) return std::equal(read.begin(), read.end(), writer.index.begin());
     if (buffer(writer.buffer).storage == Storage::row) return true;
     for (const Axis& row : kernel_.rows)
       for (size_t i = 0; i < read.size(); ++i)
@@ -205,15 +198,13 @@ class KernelVerifier {
     auto wrong = [&](std::string_view what) {
       broken("{}: statement {} stores '{}' {}", kernel_.name, s + 1, target.name, what);
     };
-    if (target.storage == Storage::input || target.storage == Storage::constant ||
-        target.storage == Storage::tile)
+    if (target.storage == Storage::input || target.storage == Storage::constant || target.storage == Storage::tile)
       wrong("which it may only read");
     std::vector<Axis> loops = statement.axes;
     if (!kernel_.contraction && target.storage != Storage::row)
       loops.insert(loops.begin(), kernel_.rows.begin(), kernel_.rows.end());
     if (kernel_.contraction) loops = outer_;
-    if (statement.index.size() != target.type.shape.size())
-      wrong("with another number of indices than it has axes");
+    if (statement.index.size() != target.type.shape.size()) wrong("with another number of indices than it has axes");
     for (size_t i = statement.scatter; i < statement.index.size(); ++i) {
       auto loop = std::find_if(loops.begin(), loops.end(), [&](const Axis& axis) {
         return statement.index[i] == Scalar::index(axis.variable) && axis.extent == target.type.shape[i];

@@ -13,9 +13,7 @@ template <typename... Args>
   throw InternalError(fmt::format(format, std::forward<Args>(args)...));
 }
 
-std::string_view name_of(const KernelList& list, BufferId id) {
-  return list.buffers[static_cast<size_t>(id)].name;
-}
+std::string_view name_of(const KernelList& list, BufferId id) { return list.buffers[static_cast<size_t>(id)].name; }
 
 // What threads have touched since they last met.
 class Barriers {
@@ -48,8 +46,8 @@ class Barriers {
   void apart(const Kernel& kernel, BufferId id, const Since& since) const {
     auto it = since.find(id);
     if (it != since.end() && (kernel.threads > 1 || it->second->threads > 1))
-      broken("{} and {} touch '{}' on different threads, and no barrier is between them", it->second->name,
-             kernel.name, name_of(list_, id));
+      broken("{} and {} touch '{}' on different threads, and no barrier is between them", it->second->name, kernel.name,
+             name_of(list_, id));
   }
 
   const KernelList& list_;
@@ -79,8 +77,7 @@ struct Life {
 
 // In the order of their beginnings; the alive ones lie in a row, so that only neighbours can meet.
 void verify_lives(const KernelList& list, std::vector<Life> lives) {
-  std::stable_sort(lives.begin(), lives.end(),
-                   [](const Life& a, const Life& b) { return a.first < b.first; });
+  std::stable_sort(lives.begin(), lives.end(), [](const Life& a, const Life& b) { return a.first < b.first; });
   std::map<int64_t, const Life*> alive;     // by begin
   std::multimap<size_t, const Life*> ends;  // by last
   for (const Life& life : lives) {
@@ -95,9 +92,8 @@ void verify_lives(const KernelList& list, std::vector<Life> lives) {
     auto after = alive.lower_bound(life.begin);
     auto meets = [&](const Life& other) {
       if (life.begin < other.end && other.begin < life.end)
-        broken("'{}' (k{} to k{}) and '{}' (k{} to k{}) share bytes while both are alive",
-               name_of(list, other.buffer), other.first + 1, other.last + 1, buffer.name, life.first + 1,
-               life.last + 1);
+        broken("'{}' (k{} to k{}) and '{}' (k{} to k{}) share bytes while both are alive", name_of(list, other.buffer),
+               other.first + 1, other.last + 1, buffer.name, life.first + 1, life.last + 1);
     };
     if (after != alive.end()) meets(*after->second);
     if (after != alive.begin()) meets(*std::prev(after)->second);
@@ -119,8 +115,7 @@ void verify_memory(const KernelList& list) {
     for (BufferId id : touched.read) {
       const Buffer& buffer = list.buffers[static_cast<size_t>(id)];
       if (buffer.storage != Storage::arena || buffer.offset < 0) continue;
-      const Life now{id, span[k].first, span[k].second, buffer.offset,
-                     buffer.offset + buffer.type.bytes(list.sizes)};
+      const Life now{id, span[k].first, span[k].second, buffer.offset, buffer.offset + buffer.type.bytes(list.sizes)};
       Life& life = lives.try_emplace(id, now).first->second;
       life.first = std::min(life.first, now.first), life.last = std::max(life.last, now.last);
     }

@@ -187,7 +187,8 @@ int32_t Builder::take_block(const Values& arguments, const Values& yields) {
 Values Builder::results(Id node, const Values& yields) {
   Values values;
   for (size_t i = 0; i < yields.size(); ++i)
-    values.push_back(append({.code = Code::result, .type = yields[i].type, .operands = {node}, .integer = static_cast<int64_t>(i)}));
+    values.push_back(
+        append({.code = Code::result, .type = yields[i].type, .operands = {node}, .integer = static_cast<int64_t>(i)}));
   return values;
 }
 
@@ -296,7 +297,8 @@ Function Builder::finish() {
   body.nodes = std::move(open_[0]);
   body.nodes.insert(body.nodes.end(), open_[1].begin(), open_[1].end());
   const Function draft = std::move(function_);
-  Function result{draft.name, draft.threads, draft.numbers, draft.sizes, draft.buffers, draft.parameters, {}, {}, draft.functions};
+  Function result{draft.name, draft.threads,  draft.numbers, draft.sizes, draft.buffers, draft.parameters, {},
+                  {},         draft.functions};
   Numbering(draft).run(result);
   return result;
 }

@@ -25,7 +25,7 @@ using Values = std::vector<Value>;
 class Builder {
  public:
   explicit Builder(std::string name);
-  Function finish();  // the function, its nodes in order; the builder is spent
+  Function finish();                          // the function, its nodes in order; the builder is spent
   Function& function() { return function_; }  // to declare what it has besides nodes
 
   // Any node that makes a value and has neither lanes nor blocks.
@@ -34,7 +34,7 @@ class Builder {
   // ---- leaves ----
   Value integer(int64_t value, DType dtype = i64);
   Value boolean(bool value) { return integer(value, tenon::boolean); }
-  Value number(ValueType type, double value);     // of any element type, rounded to it
+  Value number(ValueType type, double value);  // of any element type, rounded to it
   Value bit_pattern(ValueType type, uint64_t bits);
   Value zero(ValueType type) { return bit_pattern(type, 0); }
   Value lane_numbers(DType dtype);
@@ -78,7 +78,7 @@ class Builder {
   Value select(Value condition, Value x, Value y);
   Value max(Value x, Value y) { return elementwise(Code::max, x, y); }
   Value min(Value x, Value y) { return elementwise(Code::min, x, y); }
-  Value unary(Code code, Value x) { return make(code, x.type, {x}); }                // floor, ceil, round, sqrt
+  Value unary(Code code, Value x) { return make(code, x.type, {x}); }                    // floor, ceil, round, sqrt
   Value elementwise(Code code, Value x, Value y) { return make(code, x.type, {x, y}); }  // any of two operands
   Value copysign(Value x, Value sign) { return elementwise(Code::copysign, x, sign); }
   Value scale(Value x, Value exponent) { return elementwise(Code::scale, x, exponent); }
@@ -144,7 +144,7 @@ class Builder {
   Function function_;
   std::vector<std::vector<Id>> open_;  // the code so far: the prologue, the body, and so on inwards
   std::optional<size_t> position_;
-  std::map<std::tuple<Code, DType, bool, int64_t>, Value> leaves_;  // made once
+  std::map<std::tuple<Code, DType, bool, int64_t>, Value> leaves_;   // made once
   std::map<std::pair<int64_t, const SizeProduct*>, Value> extents_;  // made once
 };
 

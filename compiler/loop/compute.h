@@ -15,8 +15,8 @@ int width(DType dtype);  // in bits; 1 of a bool
 inline uint64_t low_bits(uint64_t bits, DType dtype) {
   return width(dtype) == 64 ? bits : bits & ((uint64_t{1} << width(dtype)) - 1);
 }
-int64_t as_integer(uint64_t bits, DType dtype);     // i32 and i64 sign extended
-double as_double(uint64_t bits, DType dtype);       // of a float type
-uint64_t from_double(double value, DType dtype);    // rounded to a float type
+int64_t as_integer(uint64_t bits, DType dtype);   // i32 and i64 sign extended
+double as_double(uint64_t bits, DType dtype);     // of a float type
+uint64_t from_double(double value, DType dtype);  // rounded to a float type
 
 }  // namespace tenon::loop

@@ -29,19 +29,15 @@ void ContractionLowering::lower() {
   a_tile_ = a_tile_elements(low_, a_, rows_);
   if (k_block_ == 0 && c_.k.size() == 1) epilogue_loads_ = epilogue_loads(low_);
 
-  auto ceiling = [&](Value x, int64_t by) {
-    return b_.udiv(b_.add(x, b_.integer(by - 1)), b_.integer(by));
-  };
+  auto ceiling = [&](Value x, int64_t by) { return b_.udiv(b_.add(x, b_.integer(by - 1)), b_.integer(by)); };
   Value m = b_.extent(c_.m[0].extent), n = b_.extent(c_.n[0].extent);
   tiles_ = ceiling(m, rows_), whole_tiles_ = b_.udiv(m, b_.integer(rows_));
   panels_ = ceiling(n, vectors_ * lanes), whole_panels_ = b_.udiv(n, b_.integer(vectors_ * lanes));
   int64_t most_tiles = (c_.m[0].extent.at(sizes_) + rows_ - 1) / rows_;
   int64_t most = std::clamp<int64_t>(tile.group, 1, std::max<int64_t>(1, most_tiles));
   one_group_ = most >= most_tiles;
-  group_ =
-      one_group_ ? b_.max(tiles_, b_.integer(1)) : b_.integer(most);
-  groups_ = one_group_ ? b_.cast(b_.gt(tiles_, b_.integer(0)), i64)
-                       : ceiling(tiles_, most);
+  group_ = one_group_ ? b_.max(tiles_, b_.integer(1)) : b_.integer(most);
+  groups_ = one_group_ ? b_.cast(b_.gt(tiles_, b_.integer(0)), i64) : ceiling(tiles_, most);
   if (!a_.in_place()) a_.panel = low_.scratch(dtype_, checked_product(most + a_strip(a_, rows_) - 1, a_tile_));
   if (!b_operand_.in_place()) {
     int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, sizes_) : all_k(c_, sizes_);
@@ -51,8 +47,7 @@ void ContractionLowering::lower() {
 
   Value count = b_.mul(groups_, panels_);
   for (const Axis& row : low_.kernel.rows) count = b_.mul(count, b_.extent(row.extent));
-  if (low_.constant(b_.threads(), 1))
-    return low_.loop(b_.integer(0), count, 1, [&](Value p) { lower_panel(p); });
+  if (low_.constant(b_.threads(), 1)) return low_.loop(b_.integer(0), count, 1, [&](Value p) { lower_panel(p); });
   std::tie(begin_, end_) = part(low_, b_.mul(count, group_), 1);
   Value last = b_.udiv(b_.add(end_, b_.sub(group_, b_.integer(1))), group_);
   low_.loop(b_.udiv(begin_, group_), last, 1, [&](Value p) { lower_panel(p); });
@@ -155,12 +150,9 @@ void ContractionLowering::lower_columns(const Columns& columns, Value begin, Val
 }
 
 // Whole tiles in a loop; then the last tile in at most log2(rows) pieces, or in one if its rows are known.
-void ContractionLowering::for_rows(Value begin, Value end,
-                                  const std::function<void(const Rows&)>& body) {
+void ContractionLowering::for_rows(Value begin, Value end, const std::function<void(const Rows&)>& body) {
   Value height = b_.integer(rows_);
-  low_.loop(begin, b_.min(end, whole_tiles_), 1, [&](Value t) {
-    body({t, b_.integer(0), rows_, b_.mul(t, height)});
-  });
+  low_.loop(begin, b_.min(end, whole_tiles_), 1, [&](Value t) { body({t, b_.integer(0), rows_, b_.mul(t, height)}); });
   Extent m = c_.m[0].extent;
   if (!m.symbolic() && m.count % rows_ == 0) return;
   Value tail = b_.bit_and(b_.gt(end, whole_tiles_), b_.lt(begin, end));
@@ -188,8 +180,7 @@ Value ContractionLowering::tile(const Rows& rows, const Columns& columns, Value 
 void ContractionLowering::each(const Rows& rows, const Columns& columns, Value tiles,
                                const std::function<void(size_t i, Value address)>& body) {
   Value at = tile(rows, columns, tiles);
-  for (int64_t i = 0; i < rows.count * columns.vectors; ++i)
-    body(static_cast<size_t>(i), b_.at(at, b_.integer(i * lanes)));
+  for (int64_t i = 0; i < rows.count * columns.vectors; ++i) body(static_cast<size_t>(i), b_.at(at, b_.integer(i * lanes)));
 }
 Values ContractionLowering::load(const Rows& rows, const Columns& columns, Value tiles) {
   Values values;
@@ -223,8 +214,7 @@ void ContractionLowering::statements(const std::function<Value()>& sum) {
 void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, const Values& sums) {
   for (int64_t v = 0; v < columns.vectors; ++v) {
     low_.open();
-    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)),
-                   columns.masks[static_cast<size_t>(v)]);
+    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)), columns.masks[static_cast<size_t>(v)]);
     for (int64_t r = 0; r < rows.count; ++r) {
       low_.open();
       low_.bind(c_.m[0].variable, b_.add(rows.m, b_.integer(r)));
@@ -238,13 +228,11 @@ void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, con
 void ContractionLowering::epilogue(const Rows& rows, const Columns& columns, Value partial) {
   for (int64_t v = 0; v < columns.vectors; ++v) {
     low_.open();
-    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)),
-                   columns.masks[static_cast<size_t>(v)]);
+    low_.bind_vector(c_.n[0].variable, b_.add(columns.n, b_.integer(v * lanes)), columns.masks[static_cast<size_t>(v)]);
     low_.loop(b_.integer(0), b_.integer(rows.count), 1, [&](Value r) {
       low_.bind(c_.m[0].variable, b_.add(rows.m, r));
       statements([&] {
-        Value element =
-            b_.add(b_.mul(r, b_.integer(columns.vectors * lanes)), b_.integer(v * lanes));
+        Value element = b_.add(b_.mul(r, b_.integer(columns.vectors * lanes)), b_.integer(v * lanes));
         return b_.load(b_.at(partial, element), true, 64);
       });
     });

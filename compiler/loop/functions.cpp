@@ -71,8 +71,8 @@ Value philox_body(Builder& b, const Values& parameters) {
   // Four words of the counter, two of the key. Words are the low halves; what a high half holds is dropped where it would
   // count.
   Value last = b.bit_xor(b.bit_xor(high(seed), high(block)), b.shift_left(high(step), constant(16)));
-  const Values state = b.loop(
-      b.integer(0), b.integer(10), 1, {block, stream, high(stream), step, seed, last}, [&](Value, const Values& s) {
+  const Values state =
+      b.loop(b.integer(0), b.integer(10), 1, {block, stream, high(stream), step, seed, last}, [&](Value, const Values& s) {
         Value x = b.mul(low(s[0]), constant(0xD2511F53)), y = b.mul(low(s[2]), constant(0xCD9E8D57));
         return Values{b.bit_xor(b.bit_xor(high(y), s[1]), s[4]), y,
                       b.bit_xor(b.bit_xor(high(x), s[3]), s[5]), x,

@@ -21,7 +21,7 @@ constexpr uint64_t one_bits = 0x3f800000;
 
 struct Exponential {
   Value p, r;  // e^x = (1 + p r) * 2^n, p r in [-0.3, 0.42]
-  Value n;      // an integer as a float
+  Value n;     // an integer as a float
   Value fraction(const Arithmetic& m) const { return m.fma(p, r, m.number(1)); }
 };
 
@@ -31,15 +31,14 @@ Exponential exponential(const Arithmetic& m, Value x) {
   Value r = m.fma(n, m.number(-ln2_high), x);
   r = m.fma(n, m.number(-ln2_low), r);
   // 1 + r p(r) on |r| <= ln(2) / 2; error 2^-28.3.
-  Value p = m.polynomial(r, {1, 0.49999993450732561, 0.16666520651982028, 0.041668387490812892,
-                              0.0083687146030611871, 0.0013814620661168526});
+  Value p = m.polynomial(
+      r, {1, 0.49999993450732561, 0.16666520651982028, 0.041668387490812892, 0.0083687146030611871, 0.0013814620661168526});
   return {p, r, n};
 }
 
 // x 2^n rounded once, for |n| <= 252 an integer and x zero, NaN or in [2^-25, 2].
 Value scaled(const Arithmetic& m, Value x, Value n) {
-  if (m.isa == Isa::avx512 && m.real.vector)
-    return m.b.scale(x, n);
+  if (m.isa == Isa::avx512 && m.real.vector) return m.b.scale(x, n);
   // Two factors, so that the only rounding into the subnormals is the last multiplication's.
   Value whole = m.b.sub(m.bits(m.add(n, m.number(to_integer))), m.whole(to_integer_bits));
   Value half = m.b.shift_right(whole, m.whole(1));
@@ -65,9 +64,9 @@ Value expand_log(const Arithmetic& m, Value x) {
   Value f = m.sub(m.from_bits(b.sub(bits, b.shift_left(e, m.whole(23)))), m.number(1));
   e = m.add(m.to_float(e), b.select(subnormal, m.number(-23), m.number(0)));
   // log(1 + f) = f + f^2 p(f); error 2^-27.7.
-  Value p = m.polynomial(f, {-0.50000001207574374, 0.33333208434317962, -0.24999717459310375,
-                              0.20010746760697834, -0.16682305802200056, 0.14001172520896349,
-                              -0.12167152639836233, 0.14004704534779405, -0.12948972236663525});
+  Value p = m.polynomial(
+      f, {-0.50000001207574374, 0.33333208434317962, -0.24999717459310375, 0.20010746760697834, -0.16682305802200056,
+          0.14001172520896349, -0.12167152639836233, 0.14004704534779405, -0.12948972236663525});
   Value y = m.fma(e, m.number(std::numbers::ln2), m.fma(m.mul(f, f), p, f));
   y = b.select(b.lt(x, m.number(infinity)), y, x);
   y = b.select(b.lt(x, m.number(0)), m.number(nan), y);
@@ -78,8 +77,8 @@ Value expand_tanh(const Arithmetic& m, Value x) {
   Value a = m.fabs(x);
   Value u = m.mul(a, a);
   // tanh(a) = a + a^3 p(a^2) for a < 0.55; error 2^-29.8.
-  Value p = m.polynomial(u, {-0.33333317575217303, 0.13332586550453387, -0.053852346265556676,
-                              0.021071810246579434, -0.0062744063954470585});
+  Value p = m.polynomial(
+      u, {-0.33333317575217303, 0.13332586550453387, -0.053852346265556676, 0.021071810246579434, -0.0062744063954470585});
   Value small = m.fma(m.mul(a, u), p, a);
   // 1 - 2 / (e^2a + 1) otherwise; 1 in f32 from 9.01 on.
   Exponential power = exponential(m, m.at_most(m.add(a, a), 20));

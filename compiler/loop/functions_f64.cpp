@@ -16,9 +16,7 @@ constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double to_integer = 0x1.8p52;  // adding it rounds to an integer, which the low bits then hold
 constexpr uint64_t to_integer_bits = 0x4338000000000000, one_bits = 0x3ff0000000000000;
 
-Arithmetic wide(const Arithmetic& narrow) {
-  return {narrow.b, narrow.real.with(f64), narrow.isa};
-}
+Arithmetic wide(const Arithmetic& narrow) { return {narrow.b, narrow.real.with(f64), narrow.isa}; }
 
 struct Exponential {
   Value expm1;  // e^x = (1 + expm1) * scale, |expm1| < 0.42
@@ -31,8 +29,8 @@ Exponential exponential(const Arithmetic& m, Value x) {
   Value n = m.sub(shifted, m.number(to_integer));
   Value r = m.sub(x, m.mul(n, m.number(std::numbers::ln2)));
   // e^r - 1 = r + r^2 p(r) on |r| <= ln(2) / 2; error 2^-32.
-  Value p = m.unfused_polynomial(r, {0.5000000044151639, 0.16666666370558395, 0.041666360959380783,
-                                      0.0083333893533221563, 0.0013940623816498371, 0.00019845882517356583});
+  Value p = m.unfused_polynomial(r, {0.5000000044151639, 0.16666666370558395, 0.041666360959380783, 0.0083333893533221563,
+                                     0.0013940623816498371, 0.00019845882517356583});
   Value expm1 = m.add(r, m.mul(m.mul(r, r), p));
   return {expm1, m.from_bits(m.b.add(m.b.shift_left(m.bits(shifted), m.whole(52)), m.whole(one_bits)))};
 }
@@ -49,11 +47,10 @@ Value trigonometric(const Arithmetic& narrow, Value x, uint64_t quarter) {
   Value r = m.sub(m.sub(d, m.mul(n, m.number(high))), m.mul(n, m.number(low)));
   Value u = m.mul(r, r);
   // On |r| <= pi/4: sin(r) = r + r^3 p(r^2), error 2^-37.5; cos(r) = 1 - r^2 / 2 + r^4 p(r^2), error 2^-33.
-  Value sine = m.unfused_polynomial(
-      u, {-0.1666666664054704, 0.0083333292751958821, -0.00019839302600438717, 2.7180285417810865e-06});
+  Value sine =
+      m.unfused_polynomial(u, {-0.1666666664054704, 0.0083333292751958821, -0.00019839302600438717, 2.7180285417810865e-06});
   sine = m.add(r, m.mul(m.mul(r, u), sine));
-  Value cosine =
-      m.unfused_polynomial(u, {1, -0.5, 0.041666645530962318, -0.001388730858876531, 2.4432255554347279e-05});
+  Value cosine = m.unfused_polynomial(u, {1, -0.5, 0.041666645530962318, -0.001388730858876531, 2.4432255554347279e-05});
   Value turn = b.add(m.bits(shifted), m.whole(quarter));
   Value odd = b.ne(b.bit_and(turn, m.whole(1)), m.whole(0));
   Value sign = b.shift_left(b.bit_and(turn, m.whole(2)), m.whole(62));
@@ -86,9 +83,8 @@ Value expand_log1p(const Arithmetic& narrow, Value x) {
   f = b.select(b.eq(biased, m.whole(1023)), d, f);
   // log(1 + f) = f + f^2 p(f); error 2^-30.5.
   Value p = m.unfused_polynomial(
-      f, {-0.50000001903552194, 0.33333338170727372, -0.2499964905193606, 0.19999417474849568,
-          -0.16684302952316379, 0.14308875748961458, -0.1214468926104777, 0.10710181939528661,
-          -0.13034928607485441, 0.12161417264608385});
+      f, {-0.50000001903552194, 0.33333338170727372, -0.2499964905193606, 0.19999417474849568, -0.16684302952316379,
+          0.14308875748961458, -0.1214468926104777, 0.10710181939528661, -0.13034928607485441, 0.12161417264608385});
   Value y = m.add(m.mul(e, m.number(std::numbers::ln2)), m.add(f, m.mul(m.mul(f, f), p)));
   y = b.select(b.lt(d, m.number(infinity)), y, d);
   y = b.select(b.lt(d, m.number(-1)), m.number(nan), y);
@@ -104,22 +100,18 @@ Value expand_erf(const Arithmetic& narrow, Value x) {
   Value u = m.mul(a, a);
   // a p(a^2) for a < 1; error 2^-29.6.
   Value small =
-      m.mul(a, m.unfused_polynomial(
-                   u, {1.1283791657267346, -0.37612625824397372, 0.11283585150453657, -0.026853812011392864,
-                       0.0051883278290164271, -0.00080101948747553903, 7.8538654540317711e-05}));
+      m.mul(a, m.unfused_polynomial(u, {1.1283791657267346, -0.37612625824397372, 0.11283585150453657, -0.026853812011392864,
+                                        0.0051883278290164271, -0.00080101948747553903, 7.8538654540317711e-05}));
   // 1 - e^-p(a) for 1 <= a <= 4, where p is -log(erfc(a)); error 2^-29.8.
-  Value p = m.unfused_polynomial(
-      a, {0.00034152294630870417, 1.1270891904674039, 0.63814483231037489, 0.10310675493827584,
-          -0.021838064134138167, 0.0029476583166820527, -0.00018637919087136502});
+  Value p = m.unfused_polynomial(a, {0.00034152294630870417, 1.1270891904674039, 0.63814483231037489, 0.10310675493827584,
+                                     -0.021838064134138167, 0.0029476583166820527, -0.00018637919087136502});
   auto [expm1, scale] = exponential(m, b.neg(p));
   Value large = m.sub(m.sub(m.number(1), scale), m.mul(scale, expm1));
   Value y = b.select(b.lt(a, m.number(1)), small, large);
   return b.cast(m.copysign(y, d), f32);
 }
 
-Value expand_sin(const Arithmetic& m, Value x) {
-  return m.b.select(m.b.eq(x, m.number(0)), x, trigonometric(m, x, 0));
-}
+Value expand_sin(const Arithmetic& m, Value x) { return m.b.select(m.b.eq(x, m.number(0)), x, trigonometric(m, x, 0)); }
 
 Value expand_cos(const Arithmetic& m, Value x) { return trigonometric(m, x, 1); }
 

@@ -96,8 +96,8 @@ class Interpreter {
         break;
     }
     if (static_cast<int64_t>(given.size()) < needed)
-      throw Error(fmt::format("{}: buffer {} needs {} bytes and is given {}", function.name, memory_.size(),
-                              needed, given.size()));
+      throw Error(
+          fmt::format("{}: buffer {} needs {} bytes and is given {}", function.name, memory_.size(), needed, given.size()));
     result.data = given.data();
     return result;
   }
@@ -117,9 +117,7 @@ class Interpreter {
     Cell& cell = frame.cells[id];
     auto number = [&](int64_t value) { cell.bits[0] = static_cast<uint64_t>(value); };
     switch (node.code) {
-      case Code::constant:
-        cell.bits.fill(low_bits(static_cast<uint64_t>(node.integer), node.type.dtype));
-        break;
+      case Code::constant: cell.bits.fill(low_bits(static_cast<uint64_t>(node.integer), node.type.dtype)); break;
       case Code::lane_numbers:
         for (size_t lane = 0; lane < all; ++lane) cell.bits[lane] = lane;
         break;
@@ -128,8 +126,8 @@ class Interpreter {
       case Code::threads: number(call_.threads); break;
       case Code::number:
         if (index(node.integer) >= call_.numbers.size())
-          throw Error(fmt::format("{}: number {} is read and {} are given", frame.function.name, node.integer,
-                                  call_.numbers.size()));
+          throw Error(
+              fmt::format("{}: number {} is read and {} are given", frame.function.name, node.integer, call_.numbers.size()));
         number(call_.numbers[index(node.integer)]);
         break;
       case Code::base: cell.buffer = node.integer; break;
@@ -154,9 +152,7 @@ class Interpreter {
     Cell& cell = f.cells[index(id)];
     const auto operand = [&](size_t i) -> const Cell& { return f.cells[index(node.operands[i])]; };
     switch (node.code) {
-      case Code::result:
-        cell = result(f, f.function.nodes[index(node.operands[0])], index(node.integer));
-        break;
+      case Code::result: cell = result(f, f.function.nodes[index(node.operands[0])], index(node.integer)); break;
       case Code::call: call(f, node, cell); break;
       case Code::splat: cell.bits.fill(operand(0).bits[0]); break;
       case Code::extract: cell.bits[0] = operand(0).bits[index(node.integer)]; break;
@@ -167,9 +163,7 @@ class Interpreter {
         }
         break;
       case Code::reduce: reduce(f, id, node, cell); break;
-      case Code::any:
-        cell.bits[0] = std::ranges::any_of(operand(0).bits, [](uint64_t bit) { return bit != 0; });
-        break;
+      case Code::any: cell.bits[0] = std::ranges::any_of(operand(0).bits, [](uint64_t bit) { return bit != 0; }); break;
       case Code::at:
         cell.buffer = operand(0).buffer;
         cell.offset = sum(operand(0).offset, integer(f, node.operands[1], 0));
@@ -187,8 +181,7 @@ class Interpreter {
   void loop(Frame& f, Id id, const Node& node) {
     if (node.integer <= 0) wrong(f, id, fmt::format("its step is {}", node.integer));
     const Block& body = f.function.blocks[index(node.blocks[0])];
-    for (size_t i = 1; i < body.arguments.size(); ++i)
-      f.cells[index(body.arguments[i])] = f.cells[index(node.operands[i + 1])];
+    for (size_t i = 1; i < body.arguments.size(); ++i) f.cells[index(body.arguments[i])] = f.cells[index(node.operands[i + 1])];
     Cell& counter = f.cells[index(body.arguments[0])];
     const int64_t end = integer(f, node.operands[1], 0);
     for (int64_t i = integer(f, node.operands[0], 0); i < end;) {
@@ -208,8 +201,7 @@ class Interpreter {
   }
 
   const Cell& result(const Frame& f, const Node& of, size_t number) const {
-    if (of.code == Code::loop)
-      return f.cells[index(f.function.blocks[index(of.blocks[0])].arguments[number + 1])];
+    if (of.code == Code::loop) return f.cells[index(f.function.blocks[index(of.blocks[0])].arguments[number + 1])];
     const size_t ran = f.cells[static_cast<size_t>(&of - f.function.nodes.data())].bits[0];
     return f.cells[index(f.function.blocks[index(of.blocks[ran])].yields[number])];
   }
@@ -217,8 +209,7 @@ class Interpreter {
   void call(Frame& f, const Node& node, Cell& cell) {
     Frame& callee = *f.callees[index(node.integer)];
     for (Id id : callee.parameters)
-      callee.cells[index(id)] =
-          f.cells[index(node.operands[index(callee.function.nodes[index(id)].integer)])];
+      callee.cells[index(id)] = f.cells[index(node.operands[index(callee.function.nodes[index(id)].integer)])];
     run(callee, 0);
     cell = callee.cells[index(callee.function.blocks[0].yields[0])];
   }
@@ -275,8 +266,7 @@ class Interpreter {
 
     bool touches(size_t lane) const { return !mask || mask->bits[vector_mask ? lane : 0]; }
     int64_t offset(size_t lane) const {
-      return sum(address.offset,
-                 offsets ? as_integer(offsets->bits[lane], offset_type) : static_cast<int64_t>(lane));
+      return sum(address.offset, offsets ? as_integer(offsets->bits[lane], offset_type) : static_cast<int64_t>(lane));
     }
   };
   static Access access(const Frame& f, const Node& node, size_t address, bool indexed) {
@@ -319,8 +309,7 @@ class Interpreter {
     const int64_t offset = access.offset(lane);
     if (offset < 0 || offset >= memory.count)
       wrong(f, id,
-            fmt::format("offset {} of buffer {} is outside of its {} elements", offset, access.address.buffer,
-                        memory.count));
+            fmt::format("offset {} of buffer {} is outside of its {} elements", offset, access.address.buffer, memory.count));
     return memory.data + offset * memory.size;
   }
 
@@ -328,26 +317,23 @@ class Interpreter {
   void aligned(const Frame& f, Id id, const Access& access, const Memory& memory) const {
     if (access.mask && !access.vector_mask && !access.touches(0)) return;
     const int64_t alignment = f.function.nodes[index(id)].integer;
-    const int64_t at = sum(memory.start, static_cast<int64_t>(static_cast<uint64_t>(access.address.offset) *
-                                                              static_cast<uint64_t>(memory.size)));
+    const int64_t at = sum(
+        memory.start, static_cast<int64_t>(static_cast<uint64_t>(access.address.offset) * static_cast<uint64_t>(memory.size)));
     if (alignment < 1 || alignment > memory.alignment || at % alignment != 0)
       wrong(f, id,
-            fmt::format("offset {} of buffer {}, of {} elements, is not aligned to {} bytes",
-                        access.address.offset, access.address.buffer, memory.count, alignment));
+            fmt::format("offset {} of buffer {}, of {} elements, is not aligned to {} bytes", access.address.offset,
+                        access.address.buffer, memory.count, alignment));
   }
 
   // ---- what is wrong ----
 
   [[noreturn]] static void wrong(const Frame& f, Id id, const std::string& what) {
-    throw Error(
-        fmt::format("{}: %{} {}: {}", f.function.name, id, name(f.function.nodes[index(id)].code), what));
+    throw Error(fmt::format("{}: %{} {}: {}", f.function.name, id, name(f.function.nodes[index(id)].code), what));
   }
-  [[noreturn]] static void no_result(const Frame& f, Id id, DType dtype, std::span<const uint64_t> bits,
-                                     size_t lane) {
+  [[noreturn]] static void no_result(const Frame& f, Id id, DType dtype, std::span<const uint64_t> bits, size_t lane) {
     std::vector<std::string> operands;
     for (uint64_t x : bits)
-      operands.push_back(is_float(dtype) ? fmt::format("{}", as_double(x, dtype))
-                                         : fmt::format("{}", as_integer(x, dtype)));
+      operands.push_back(is_float(dtype) ? fmt::format("{}", as_double(x, dtype)) : fmt::format("{}", as_integer(x, dtype)));
     const std::string where = f.function.nodes[index(id)].type.vector ? fmt::format(" in lane {}", lane) : "";
     wrong(f, id, fmt::format("of {}{} has no result", fmt::join(operands, " and "), where));
   }

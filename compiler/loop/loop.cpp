@@ -53,8 +53,7 @@ std::string ValueType::str() const {
 }
 
 bool is_reference(int64_t number) {
-  return number >= 0 && number < scalar_functions &&
-         function(static_cast<Scalar::Function>(number)).kind == ScalarKind::real;
+  return number >= 0 && number < scalar_functions && function(static_cast<Scalar::Function>(number)).kind == ScalarKind::real;
 }
 
 bool makes_value(Code code) {

@@ -41,6 +41,7 @@ inline bool is_signed(DType dtype) { return is_integer(dtype) && traits(dtype).i
 
 using Id = int32_t;  // of a node, and of the value that it makes; -1: none
 
+// clang-format off
 enum class Code : uint8_t {
   // Leaves: no block lists them, each stands for the same everywhere, and the text writes them where they are used.
   constant,      // its bits `integer`, the same in every lane
@@ -100,6 +101,7 @@ enum class Code : uint8_t {
   loop,
   branch,
 };
+// clang-format on
 std::string_view name(Code code);  // "shift_left"
 inline constexpr int codes = static_cast<int>(Code::branch) + 1;
 
@@ -149,8 +151,8 @@ std::string_view name(Buffer::Place place);
 // node's operands, the first first), then the others: a loop or branch, the arguments and nodes of its blocks, its results.
 struct Function {
   std::string name;
-  bool threads = false;              // several threads share the work: thread and threads are given
-  int64_t numbers = 0;               // how many it is given besides
+  bool threads = false;                      // several threads share the work: thread and threads are given
+  int64_t numbers = 0;                       // how many it is given besides
   std::vector<std::string_view> sizes = {};  // the names of the run-time sizes that it is given, distinct and interned
   std::vector<Buffer> buffers = {};
   std::vector<ValueType> parameters = {};  // of a function that is called

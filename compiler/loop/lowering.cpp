@@ -147,9 +147,7 @@ std::pair<Value, Value> part(Lowering& low, Value total, int64_t grain) {
   Builder& b = low.b;
   if (low.constant(b.threads(), 1)) return {b.integer(0), total};
   Value units = b.udiv(b.add(total, b.integer(grain - 1)), b.integer(grain));
-  auto bound = [&](Value t) {
-    return b.min(b.mul(b.udiv(b.mul(units, t), b.threads()), b.integer(grain)), total);
-  };
+  auto bound = [&](Value t) { return b.min(b.mul(b.udiv(b.mul(units, t), b.threads()), b.integer(grain)), total); };
   return {bound(b.thread()), bound(b.add(b.thread(), b.integer(1)))};
 }
 

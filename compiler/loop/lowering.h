@@ -9,10 +9,10 @@
 #include <span>
 #include <unordered_map>
 
+#include "compiler/kernel/index.h"
 #include "compiler/kernel/isolate.h"
 #include "compiler/kernel/target.h"
 #include "compiler/loop/build.h"
-#include "compiler/kernel/index.h"
 
 namespace tenon::loop {
 
@@ -27,9 +27,9 @@ class Lowering {
   const Target& target;
   Builder b;
 
-  Value base(BufferId buffer);                          // its first byte
-  Value scratch(DType dtype, int64_t count);            // thread-private memory aligned to 64, for the whole call
-  Value stack(DType dtype, int64_t count);              // the same for little, which a back end may keep in registers
+  Value base(BufferId buffer);                // its first byte
+  Value scratch(DType dtype, int64_t count);  // thread-private memory aligned to 64, for the whole call
+  Value stack(DType dtype, int64_t count);    // the same for little, which a back end may keep in registers
   bool constant(Value x, int64_t value) const { return b.known(x) == value; }
 
   // for (i = begin; i < end; i += step) body(i, carried); opens a level for the body. Returns the carried values after
@@ -92,9 +92,9 @@ class Lowering {
   };
   // What the value of an expression depends on.
   struct Facts {
-    Scalar expression;                // keeps the key of the table alive
+    Scalar expression;  // keeps the key of the table alive
     std::vector<int64_t> variables;
-    std::vector<BufferId> reads;      // of the buffers that change while the kernel runs
+    std::vector<BufferId> reads;  // of the buffers that change while the kernel runs
     bool reads_row = false;
   };
   const Facts& facts(const Scalar& x);
@@ -130,8 +130,7 @@ std::pair<Value, Value> part(Lowering& low, Value total, int64_t grain);
 
 // for (i = begin; i < end; i += 16): body with the vector variable bound to i, first for whole vectors, then masked; or
 // made only once, always masked.
-void vector_loop(Lowering& low, Value begin, Value end, int64_t variable, const std::function<void()>& body,
-                 bool once = false);
+void vector_loop(Lowering& low, Value begin, Value end, int64_t variable, const std::function<void()>& body, bool once = false);
 
 // The reduction of a statement over its one reduced axis (any other variable it uses is bound): with the lanes along
 // that axis, giving a scalar, or element after element, giving a scalar or one value per lane. Equal bits.

@@ -20,8 +20,7 @@ std::optional<Extent> stride(Lowering& low, const Scalar& x, int64_t variable) {
 const Axis& last_k(const Lowering& low) { return low.kernel.contraction->k.back(); }
 
 // 16 lanes at a time along the last k axis, fewer at its end: as many as are known to exist at most.
-void loop_vectors(Lowering& low, Value begin, Value end,
-                  const std::function<void(Value i, Value mask, size_t most)>& body) {
+void loop_vectors(Lowering& low, Value begin, Value end, const std::function<void(Value i, Value mask, size_t most)>& body) {
   Builder& b = low.b;
   Value full = b.sub(end, b.rem(b.sub(end, begin), b.integer(lanes)));
   low.loop(begin, full, lanes, [&](Value i) { body(i, {}, lanes); });
@@ -81,8 +80,7 @@ void pack_b_transposing(Lowering& low, Value panel, const Columns& columns, Valu
 
 Scalar k_position(const Contraction& c) {
   Scalar position = Scalar::index(c.k[0].variable);
-  for (size_t d = 1; d < c.k.size(); ++d)
-    position = position * Scalar::extent(c.k[d].extent) + Scalar::index(c.k[d].variable);
+  for (size_t d = 1; d < c.k.size(); ++d) position = position * Scalar::extent(c.k[d].extent) + Scalar::index(c.k[d].variable);
   return position;
 }
 int64_t inner_k(const Contraction& c, const Sizes& maxima) {
@@ -128,8 +126,7 @@ Access place_a(Lowering& low, int64_t rows) {
 int64_t a_tile_elements(const Lowering& low, const Access& a, int64_t rows) {
   switch (a.layout) {
     case Layout::in_place: return 0;
-    case Layout::by_k:
-      return (all_k(*low.kernel.contraction, low.list.sizes) * rows + 2 * lanes - 1) / lanes * lanes;
+    case Layout::by_k: return (all_k(*low.kernel.contraction, low.list.sizes) * rows + 2 * lanes - 1) / lanes * lanes;
     case Layout::by_row: break;
   }
   return a.across.count * rows;
@@ -204,8 +201,7 @@ void pack_b(Lowering& low, Value panel, const Columns& columns, Value begin, Val
       Value row = b.at(panel, position);
       for (int64_t v = 0; v < columns.vectors; ++v) {
         low.open();
-        low.bind_vector(c.n[0].variable, b.add(columns.n, b.integer(v * lanes)),
-                      columns.masks[static_cast<size_t>(v)]);
+        low.bind_vector(c.n[0].variable, b.add(columns.n, b.integer(v * lanes)), columns.masks[static_cast<size_t>(v)]);
         b.store(low.vector(c.b), b.at(row, b.integer(v * lanes)));
         low.close();
       }

@@ -10,7 +10,7 @@ namespace tenon::loop {
 struct Access {
   Layout layout = Layout::in_place;
   bool in_place() const { return layout == Layout::in_place; }
-  Value panel = {};              // packed: element k of row 0 or vector 0 is at panel[position * along]
+  Value panel = {};  // packed: element k of row 0 or vector 0 is at panel[position * along]
   Extent across, along;
 };
 

@@ -36,8 +36,7 @@ class FunctionReader : ValueReader {
       }
       if (first_call_) fail_at(*first_call_, "a function that is called calls none");
       verified(f, start);
-      if (f.blocks[0].yields.empty())
-        fail_at(start, "a function before the last one is called: it yields a value");
+      if (f.blocks[0].yields.empty()) fail_at(start, "a function before the last one is called: it yields a value");
       if (!names_.emplace(f.name, static_cast<int64_t>(functions_.size())).second)
         fail_at(start, fmt::format("there are two functions {}", quoted(f.name)));
       functions_.push_back(std::make_shared<const Function>(std::move(f)));
@@ -77,8 +76,7 @@ class FunctionReader : ValueReader {
     f_.blocks.emplace_back();
     block(0, 0);
     const size_t end = at_;
-    if (at_ < text_.size() && !accept_word("function"))
-      fail_at(end, "expected a node, 'loop', 'if' or 'function'");
+    if (at_ < text_.size() && !accept_word("function")) fail_at(end, "expected a node, 'loop', 'if' or 'function'");
     at_ = end;
     return finish();
   }
@@ -103,8 +101,7 @@ class FunctionReader : ValueReader {
     skip_blanks();
     const size_t start = at_;
     const std::string_view word = identifier();
-    for (auto p :
-         {Buffer::Place::argument, Buffer::Place::scratch, Buffer::Place::stack, Buffer::Place::fault})
+    for (auto p : {Buffer::Place::argument, Buffer::Place::scratch, Buffer::Place::stack, Buffer::Place::fault})
       if (name(p) == word) return p;
     fail_at(start, "expected where the buffer lies: argument, scratch, stack or fault");
   }
@@ -136,8 +133,7 @@ class FunctionReader : ValueReader {
       if (peek() == '%') {
         f_.blocks[id].nodes.push_back(definition());
       } else if (const std::string_view word = identifier(); word == "loop" || word == "if") {
-        if (depth == deepest)
-          fail_at(start, fmt::format("loops and branches are nested more than {} deep", deepest));
+        if (depth == deepest) fail_at(start, fmt::format("loops and branches are nested more than {} deep", deepest));
         word == "if" ? branch(id, depth + 1) : loop(id, depth + 1);
       } else if (word == "yield") {
         do f_.blocks[id].yields.push_back(value());
@@ -170,8 +166,7 @@ class FunctionReader : ValueReader {
     const size_t start = at_;
     const std::string_view word = identifier();
     int code = static_cast<int>(Code::add);
-    while (code < codes && (name(static_cast<Code>(code)) != word || !makes_value(static_cast<Code>(code))))
-      ++code;
+    while (code < codes && (name(static_cast<Code>(code)) != word || !makes_value(static_cast<Code>(code)))) ++code;
     if (code == codes) fail_at(start, "expected what the value is: add, load, ...");
     Node node{.code = static_cast<Code>(code)};
     if (node.code == Code::reference) node.integer = referenced();
@@ -207,8 +202,7 @@ class FunctionReader : ValueReader {
     const size_t at = at_;
     const std::string callee = string();
     const auto known = names_.find(callee);
-    if (known == names_.end())
-      fail_at(at, fmt::format("there is no function {} before this one", quoted(callee)));
+    if (known == names_.end()) fail_at(at, fmt::format("there is no function {} before this one", quoted(callee)));
     return known->second;
   }
 
@@ -222,8 +216,8 @@ class FunctionReader : ValueReader {
     }
     const size_t plain = unmasked_operands(node);
     if (node.operands.size() != plain)
-      fail_at(start, fmt::format("{} has {} operands besides its mask, here are {}", name(node.code), plain,
-                                 node.operands.size()));
+      fail_at(start,
+              fmt::format("{} has {} operands besides its mask, here are {}", name(node.code), plain, node.operands.size()));
     if (node.code == Code::load || node.code == Code::store) {
       if (!accept_word("align")) fail_at(at_, "expected 'align'");
       node.integer = number<int64_t>("an alignment");
@@ -312,10 +306,8 @@ class FunctionReader : ValueReader {
       if (i) expect(",");
       if (!i && !accept_word("gives")) fail_at(at_, "expected 'gives'");
       numbered(std::ssize(f_.nodes));
-      f_.blocks[outer].nodes.push_back(append({.code = Code::result,
-                                               .type = type_of(yields[i]),
-                                               .operands = {node},
-                                               .integer = static_cast<int64_t>(i)}));
+      f_.blocks[outer].nodes.push_back(
+          append({.code = Code::result, .type = type_of(yields[i]), .operands = {node}, .integer = static_cast<int64_t>(i)}));
     }
   }
 
@@ -323,17 +315,15 @@ class FunctionReader : ValueReader {
   Function finish() {
     const auto count = static_cast<Id>(leaves_.size());
     if (first_ && *first_ != count)
-      fail_at(first_at_,
-              fmt::format("the first node that is no leaf is %{}, as there are {} leaves; by the number here "
-                          "it is %{}",
-                          count, count, *first_));
+      fail_at(first_at_, fmt::format("the first node that is no leaf is %{}, as there are {} leaves; by the number here "
+                                     "it is %{}",
+                                     count, count, *first_));
     auto renumber = [&](std::vector<Id>& ids) {
       for (Id& id : ids) id = id < 0 ? ~id : id + count;
     };
     for (Node& node : f_.nodes) renumber(node.operands);
     for (Block& block : f_.blocks) renumber(block.arguments), renumber(block.nodes), renumber(block.yields);
-    f_.nodes.insert(f_.nodes.begin(), std::make_move_iterator(leaves_.begin()),
-                    std::make_move_iterator(leaves_.end()));
+    f_.nodes.insert(f_.nodes.begin(), std::make_move_iterator(leaves_.begin()), std::make_move_iterator(leaves_.end()));
     return std::move(f_);
   }
 

@@ -1,8 +1,8 @@
 #pragma once
 // How a row kernel is walked: which statements share a loop, which axes are merged into one, and whether the 16 lanes
 // run along the rows or along the statements' own axes. No choice changes a bit. No LLVM.
-#include "compiler/kernel/kernel.h"
 #include "compiler/kernel/index.h"
+#include "compiler/kernel/kernel.h"
 
 namespace tenon {
 

@@ -13,7 +13,8 @@ std::string element(int64_t bits, DType dtype) {
   if (dtype == boolean) return bits ? "true" : "false";
   return with_type(dtype, [&]<typename T>(T) {
     const auto value = std::bit_cast<T>(static_cast<BitsOf<T>>(bits));
-    if constexpr (std::is_integral_v<T>) return std::to_string(value);
+    if constexpr (std::is_integral_v<T>)
+      return std::to_string(value);
     else {
       std::string text = exact(value);
       if (text.ends_with(".0")) text.resize(text.size() - 2);
@@ -53,8 +54,7 @@ class Printer {
     if (f_.numbers) text_ += fmt::format(" numbers {}", f_.numbers);
     if (!f_.sizes.empty()) text_ += fmt::format(" sizes {}", fmt::join(f_.sizes, ", "));
     text_ += '\n';
-    for (size_t i = 0; i < f_.parameters.size(); ++i)
-      text_ += (i ? ", " : "parameters ") + f_.parameters[i].str();
+    for (size_t i = 0; i < f_.parameters.size(); ++i) text_ += (i ? ", " : "parameters ") + f_.parameters[i].str();
     if (!f_.parameters.empty()) text_ += '\n';
     for (size_t i = 0; i < f_.buffers.size(); ++i) buffer(i);
     block(0, 1);
@@ -72,9 +72,7 @@ class Printer {
 
   void begin(int depth) { text_.append(static_cast<size_t>(2 * depth), ' '); }
 
-  const Node* node(Id id) const {
-    return id >= 0 && id < std::ssize(f_.nodes) ? &f_.nodes[static_cast<size_t>(id)] : nullptr;
-  }
+  const Node* node(Id id) const { return id >= 0 && id < std::ssize(f_.nodes) ? &f_.nodes[static_cast<size_t>(id)] : nullptr; }
   std::string value(Id id) const {
     const Node* made = node(id);
     if (!made) return fmt::format("?{}", id);
@@ -103,8 +101,7 @@ class Printer {
       } else if (n->code == Code::loop || n->code == Code::branch) {
         nest(*n, depth);
         std::vector<Id> results;
-        for (; i + 1 < block.nodes.size() && is_result(block.nodes[i + 1], made); ++i)
-          results.push_back(block.nodes[i + 1]);
+        for (; i + 1 < block.nodes.size() && is_result(block.nodes[i + 1], made); ++i) results.push_back(block.nodes[i + 1]);
         text_ += (results.empty() ? "end" : "end gives " + values(results)) + "\n";
       } else {
         statement(made, *n);
@@ -125,12 +122,10 @@ class Printer {
     if (n.code == Code::loop) {
       const int32_t inside = n.blocks.empty() ? -1 : n.blocks[0];
       std::vector<Id> arguments;
-      if (inside >= 0 && inside < std::ssize(f_.blocks))
-        arguments = f_.blocks[static_cast<size_t>(inside)].arguments;
+      if (inside >= 0 && inside < std::ssize(f_.blocks)) arguments = f_.blocks[static_cast<size_t>(inside)].arguments;
       const size_t count = std::max(arguments.size() + 1, n.operands.size());  // the end has no argument
       auto at = [&](const std::vector<Id>& ids, size_t i) { return i < ids.size() ? value(ids[i]) : "?"; };
-      text_ += fmt::format("loop {} = {} to {} by {}", at(arguments, 0), at(n.operands, 0), at(n.operands, 1),
-                           n.integer);
+      text_ += fmt::format("loop {} = {} to {} by {}", at(arguments, 0), at(n.operands, 0), at(n.operands, 1), n.integer);
       for (size_t i = 2; i < count; ++i)
         text_ += fmt::format("{}{} = {}", i > 2 ? ", " : " carry ", at(arguments, i - 1), at(n.operands, i));
     } else {

@@ -84,8 +84,7 @@ Id ValueReader::constant() {
     ++at_;
     made = type();
     end = at_;
-  } else if (word != "true" && word != "false" &&
-             word.find_first_not_of("-0123456789") != std::string_view::npos) {
+  } else if (word != "true" && word != "false" && word.find_first_not_of("-0123456789") != std::string_view::npos) {
     fail_at(start, "expected a value; a constant that is not an i64 is followed by its type: 0.5:f32");
   }
   at_ = start;
@@ -101,9 +100,7 @@ uint64_t ValueReader::element(DType dtype) {
     if (!accept_word("false")) fail_at(at_, "expected true or false");
     return 0;
   }
-  return with_type(dtype, [&]<typename T>(T) {
-    return uint64_t{std::bit_cast<BitsOf<T>>(TextReader::element<T>(dtype))};
-  });
+  return with_type(dtype, [&]<typename T>(T) { return uint64_t{std::bit_cast<BitsOf<T>>(TextReader::element<T>(dtype))}; });
 }
 
 }  // namespace tenon::loop

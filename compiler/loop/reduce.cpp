@@ -67,7 +67,8 @@ class BlockTree {
   BlockTree(const Fold& fold, int64_t most_points)
       : fold_(fold),
         width_(fold.type.vector ? lanes : 1),
-        levels_(std::bit_width(static_cast<uint64_t>((most_points + fold.statement.order.block - 1) / fold.statement.order.block))),
+        levels_(
+            std::bit_width(static_cast<uint64_t>((most_points + fold.statement.order.block - 1) / fold.statement.order.block))),
         partial_(fold.low.stack(fold.type.dtype, levels_ * width_)) {
     for (int64_t l = 0; l < levels_; ++l) fold.b.store(fold.identity(fold.type), slot(l), alignment());
   }
@@ -235,11 +236,11 @@ Value reduce_lanes(Lowering& low, const Statement& s) {
   return over_blocks(fold, axis.extent, [&](Value begin, Value end) {
     Value start = fold.identity({s.value->dtype, true});
     if (!fold.ordered()) std::tie(start, begin) = four_at_a_time(fold, s, begin, end);
-    Value chains = along_lanes(low, axis, begin, end, {start}, [&](const Values& now) {
-      return Values{fold(now[0], low.vector(s.value))};
-    })[0];
+    Value chains = along_lanes(low, axis, begin, end, {start},
+                               [&](const Values& now) { return Values{fold(now[0], low.vector(s.value))}; })[0];
     auto pairs = [&] { return b.reduce(fold.code(), chains); };
-    return fold.combine(pairs, [&] { return lanes_of(b, chains); }, axis.extent);
+    return fold.combine(
+        pairs, [&] { return lanes_of(b, chains); }, axis.extent);
   });
 }
 

@@ -74,7 +74,8 @@ void Rewriter::make(Id id) {
   } else if (node.code == Code::branch) {
     std::function<Values()> otherwise;
     if (node.blocks.size() > 1) otherwise = [&] { return inside(node.blocks[1]); };
-    results_[id] = b.branch(operands[0], [&] { return inside(node.blocks[0]); }, otherwise);
+    results_[id] = b.branch(
+        operands[0], [&] { return inside(node.blocks[0]); }, otherwise);
   } else {
     Value made = replace(node, operands);
     values_[static_cast<size_t>(id)] = made ? made : copy(node, operands);

@@ -32,7 +32,7 @@ class Rewriter {
   Values inside(int32_t block);
 
   const Function& f_;
-  std::vector<Value> values_;  // by node of the old function
+  std::vector<Value> values_;               // by node of the old function
   std::unordered_map<Id, Values> results_;  // of loops and branches
 };
 

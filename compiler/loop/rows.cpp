@@ -63,8 +63,7 @@ bool lanes_reduce(Lowering& low, const Statement& s) {
 }
 
 void reduction(Lowering& low, const Statement& s) {
-  if (low.row_lanes)
-    return nest(low, s.axes, [&] { low.store_vector(s.buffer, s.index, reduce_serial(low, s, true)); });
+  if (low.row_lanes) return nest(low, s.axes, [&] { low.store_vector(s.buffer, s.index, reduce_serial(low, s, true)); });
   if (!s.axes.empty() && !lanes_reduce(low, s))
     return nest(low, s.axes, [&] { low.store_vector(s.buffer, s.index, reduce_serial(low, s, true)); });
   auto body = [&] { low.store(s.buffer, s.index, reduce_lanes(low, s)); };
@@ -180,8 +179,7 @@ void check_indices(Lowering& low, const IndexCheck& checked) {
 
 }  // namespace
 
-void vector_loop(Lowering& low, Value begin, Value end, int64_t variable, const std::function<void()>& body,
-                 bool once) {
+void vector_loop(Lowering& low, Value begin, Value end, int64_t variable, const std::function<void()>& body, bool once) {
   Builder& b = low.b;
   if (once)
     return low.loop(begin, end, lanes, [&](Value i) {
@@ -218,9 +216,8 @@ void lower_rows(Lowering& low) {
   }
   const Axis& last = rows.back();
   // A long body is made once, for any mask.
-  bool once = std::any_of(plan.groups.begin(), plan.groups.end(), [](const StatementGroup& group) {
-    return !group.axes.empty() || !group.reduced.empty();
-  });
+  bool once = std::any_of(plan.groups.begin(), plan.groups.end(),
+                          [](const StatementGroup& group) { return !group.axes.empty() || !group.reduced.empty(); });
   if (rows.size() == 1) {
     auto [begin, end] = part(low, b.extent(last.extent), lanes);
     return vector_loop(low, begin, end, last.variable, groups, once);

@@ -39,7 +39,8 @@ class Runner {
   void call(size_t k, int64_t thread) {
     const int64_t threads = std::min(threads_, list_.kernels[k].threads);
     if (thread >= threads) return;
-    loop::Call call{.numbers = isolated_[k].numbers, .sizes = sizes_, .thread = thread, .threads = threads, .fault = fault_.data()};
+    loop::Call call{
+        .numbers = isolated_[k].numbers, .sizes = sizes_, .thread = thread, .threads = threads, .fault = fault_.data()};
     for (BufferId id : isolated_[k].arguments) call.arguments.push_back(memory_.bytes(list_, id, sizes_));
     loop::interpret(functions_[k], call);
   }

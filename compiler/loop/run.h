@@ -9,6 +9,7 @@ namespace tenon {
 // Runs the entry with those run-time sizes on that many threads, one after the other between two barriers, the last first.
 // Indices that are inputs have been checked. InternalError if a kernel's loops are broken; Error if they touch what is
 // outside of a buffer.
-IndexFault run_loops(const KernelList& list, KernelMemory& memory, const Sizes& sizes, const Target& target, int64_t threads = 1);
+IndexFault run_loops(const KernelList& list, KernelMemory& memory, const Sizes& sizes, const Target& target,
+                     int64_t threads = 1);
 
 }  // namespace tenon

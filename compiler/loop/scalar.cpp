@@ -37,9 +37,8 @@ bool Lowering::varies(const Facts& facts) const {
   if (!vector) return false;
   if (row_lanes && facts.reads_row) return true;
   if (std::binary_search(facts.variables.begin(), facts.variables.end(), vector->vector_variable)) return true;
-  return std::any_of(facts.reads.begin(), facts.reads.end(), [&](BufferId id) {
-    return list.buffers[static_cast<size_t>(id)].storage == Storage::tile;
-  });
+  return std::any_of(facts.reads.begin(), facts.reads.end(),
+                     [&](BufferId id) { return list.buffers[static_cast<size_t>(id)].storage == Storage::tile; });
 }
 
 // The outermost level at which the value can be computed.
@@ -146,7 +145,11 @@ Value Lowering::make(const Scalar& x, bool wide) {
       Value condition = value(node.arguments[0], wide_condition), then = value(node.arguments[1], wide);
       return b.select(condition, then, value(node.arguments[2], wide));
     }
-    case Scalar::add: case Scalar::sub: case Scalar::mul: case Scalar::floordiv: case Scalar::mod:
+    case Scalar::add:
+    case Scalar::sub:
+    case Scalar::mul:
+    case Scalar::floordiv:
+    case Scalar::mod:
       if (node.dtype == i64)
         if (Value index = make_index(x, wide)) return index;
       break;
@@ -178,7 +181,8 @@ Value Lowering::make_call(const Scalar& x, ValueType type, const Values& a) {
       Value quotient = target.isa == Isa::sse2 ? Value() : divide_pixel(b, *x, a[0]);
       return quotient ? quotient : b.div(a[0], a[1]);
     }
-    case Scalar::floordiv: case Scalar::mod: {
+    case Scalar::floordiv:
+    case Scalar::mod: {
       const bool quotient = x->function == Scalar::floordiv;
       if (floating) {
         Value floor = b.unary(Code::floor, b.div(a[0], a[1]));

@@ -12,9 +12,7 @@ inline const ScalarFunction& reference_of(const Node& node) {
 }
 
 // What a reduction may combine its lanes by.
-inline bool combines(Code code) {
-  return code == Code::add || code == Code::mul || code == Code::max || code == Code::min;
-}
+inline bool combines(Code code) { return code == Code::add || code == Code::mul || code == Code::max || code == Code::min; }
 
 // The operands before the mask, which stand in a row in the text; of all nodes but accesses that is all of
 // them.

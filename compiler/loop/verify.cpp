@@ -32,22 +32,17 @@ class Verifier {
     std::set<std::string_view> names;
     for (const auto& function : f_.functions) {
       if (!function) broken(f_, "one of the functions that it calls is none");
-      if (!function->functions.empty())
-        broken(f_, "\"{}\", which it calls, calls functions itself", function->name);
+      if (!function->functions.empty()) broken(f_, "\"{}\", which it calls, calls functions itself", function->name);
       if (!names.insert(function->name).second) broken(f_, "it calls two functions \"{}\"", function->name);
       verify(*function);
-      if (function->blocks[0].yields.empty())
-        broken(f_, "\"{}\", which it calls, yields no value", function->name);
+      if (function->blocks[0].yields.empty()) broken(f_, "\"{}\", which it calls, yields no value", function->name);
     }
     if (f_.numbers < 0) broken(f_, "it is given {} numbers", f_.numbers);
     for (ValueType type : f_.parameters)
-      if (type.address)
-        broken(f_, "a parameter is {}; a function that is called touches no memory", type.str());
-    if (f_.blocks[0].yields.empty() && !f_.parameters.empty())
-      broken(f_, "it has parameters and yields no value");
+      if (type.address) broken(f_, "a parameter is {}; a function that is called touches no memory", type.str());
+    if (f_.blocks[0].yields.empty() && !f_.parameters.empty()) broken(f_, "it has parameters and yields no value");
     if (f_.blocks[0].yields.empty()) return;
-    if (f_.blocks[0].yields.size() > 1)
-      broken(f_, "it yields {} values, and not one", f_.blocks[0].yields.size());
+    if (f_.blocks[0].yields.size() > 1) broken(f_, "it yields {} values, and not one", f_.blocks[0].yields.size());
     if (f_.threads || f_.numbers || !f_.sizes.empty() || !f_.buffers.empty() || !f_.functions.empty())
       broken(f_,
              "it yields a value and has threads, numbers, sizes, buffers or functions; it is given its parameters "
@@ -75,9 +70,8 @@ class Verifier {
       used_ = std::max(used_, id + 1);
     } else if (id < leaves_ || id >= std::ssize(f_.nodes) || !visible_[static_cast<size_t>(id)]) {
       const bool leaf = id >= 0 && id < leaves_;
-      const std::string flaw =
-          leaf ? fmt::format("{} %{}, and leaf %{} is used by nothing before", what, id, used_)
-               : fmt::format("{} %{}, which is no value made before in a block around it", what, id);
+      const std::string flaw = leaf ? fmt::format("{} %{}, and leaf %{} is used by nothing before", what, id, used_)
+                                    : fmt::format("{} %{}, which is no value made before in a block around it", what, id);
       user < 0 ? broken(f_, "{}", flaw) : broken(f_, user, "{}", flaw);
     }
   }
@@ -96,14 +90,12 @@ class Verifier {
     const Id first = next_;
     for (size_t i = 0; i < block.arguments.size(); ++i) argument(block.arguments[i], i, id);
     if (types(block.arguments) != given)
-      broken(f_, "block {} has the arguments {}, and is given {}", id, str(types(block.arguments)),
-             str(given));
+      broken(f_, "block {} has the arguments {}, and is given {}", id, str(types(block.arguments)), str(given));
     for (size_t i = 0; i < block.nodes.size(); ++i) {
       const Id made = block.nodes[i];
       stands_next(made, id);
       if (node(made).code == Code::argument) broken(f_, made, "it stands among the nodes of block {}", id);
-      if (node(made).code == Code::result)
-        broken(f_, made, "it does not follow the loop or branch that gives it");
+      if (node(made).code == Code::result) broken(f_, made, "it does not follow the loop or branch that gives it");
       for (Id operand : node(made).operands) use(operand, made, "it uses");
       verify_types(f_, made);
       access(made, depth);
@@ -117,8 +109,7 @@ class Verifier {
   }
 
   void stands_next(Id id, int32_t block) {
-    if (id != next_ || id >= std::ssize(f_.nodes))
-      broken(f_, "block {} has node %{} where %{} is the next", block, id, next_);
+    if (id != next_ || id >= std::ssize(f_.nodes)) broken(f_, "block {} has node %{} where %{} is the next", block, id, next_);
     ++next_;
   }
 
@@ -128,8 +119,7 @@ class Verifier {
     if (made.code != Code::argument) broken(f_, id, "it stands among the arguments of block {}", block);
     if (!made.operands.empty()) broken(f_, id, "it has operands");
     verify_types(f_, id);
-    if (made.integer != static_cast<int64_t>(place))
-      broken(f_, id, "it is argument {} and says {}", place, made.integer);
+    if (made.integer != static_cast<int64_t>(place)) broken(f_, id, "it is argument {} and says {}", place, made.integer);
     visible_[static_cast<size_t>(id)] = true;
   }
 
@@ -137,18 +127,14 @@ class Verifier {
   size_t results(const Block& block, size_t at, int32_t id, const std::vector<ValueType>& given) {
     const Id owner = block.nodes[at];
     for (size_t i = 0; i < given.size(); ++i) {
-      if (at + i + 1 >= block.nodes.size())
-        broken(f_, owner, "it gives {}, and {} results follow it", str(given), i);
+      if (at + i + 1 >= block.nodes.size()) broken(f_, owner, "it gives {}, and {} results follow it", str(given), i);
       const Id made = block.nodes[at + i + 1];
       stands_next(made, id);
       const Node& result = node(made);
-      if (result.code != Code::result || result.operands != std::vector{owner} ||
-          result.integer != static_cast<int64_t>(i))
-        broken(f_, owner, "it gives {}, and %{} {} follows it as result {}", str(given), made,
-               name(result.code), i);
+      if (result.code != Code::result || result.operands != std::vector{owner} || result.integer != static_cast<int64_t>(i))
+        broken(f_, owner, "it gives {}, and %{} {} follows it as result {}", str(given), made, name(result.code), i);
       verify_types(f_, made);
-      if (result.type != given[i])
-        broken(f_, made, "it is {}, and %{} gives {}", result.type.str(), owner, given[i].str());
+      if (result.type != given[i]) broken(f_, made, "it is {}, and %{} gives {}", result.type.str(), owner, given[i].str());
       visible_[static_cast<size_t>(made)] = true;
     }
     return given.size();
@@ -165,10 +151,8 @@ class Verifier {
     if (node(id).blocks.size() != 1) broken(f_, id, "it has {} blocks, and not one", node(id).blocks.size());
     std::vector<ValueType> given = types(node(id).operands);
     given.erase(given.begin());  // begin and end stand before what is carried, the counter alone in the block
-    const std::vector<ValueType> carried(given.begin() + 1, given.end()),
-        yields = inside(id, 0, depth, given);
-    if (yields != carried)
-      broken(f_, id, "it carries {}, and its block yields {}", str(carried), str(yields));
+    const std::vector<ValueType> carried(given.begin() + 1, given.end()), yields = inside(id, 0, depth, given);
+    if (yields != carried) broken(f_, id, "it carries {}, and its block yields {}", str(carried), str(yields));
     return yields;
   }
 
@@ -193,9 +177,7 @@ class Verifier {
     if (n.code == Code::at) {
       const Node& offset = node(n.operands[1]);
       Place place = place_[static_cast<size_t>(n.operands[0])];
-      if (offset.code != Code::constant ||
-          __builtin_add_overflow(place.offset, offset.integer, &place.offset))
-        return;
+      if (offset.code != Code::constant || __builtin_add_overflow(place.offset, offset.integer, &place.offset)) return;
       place_[static_cast<size_t>(id)] = place;
     }
     const bool unmasked = n.operands.size() == unmasked_operands(n);

@@ -8,9 +8,8 @@ namespace {
 
 bool is_word(std::string_view text) {
   auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
-  return !text.empty() && is_letter(text[0]) && std::ranges::all_of(text, [&](char c) {
-    return is_letter(c) || (c >= '0' && c <= '9') || c == '.';
-  });
+  return !text.empty() && is_letter(text[0]) &&
+         std::ranges::all_of(text, [&](char c) { return is_letter(c) || (c >= '0' && c <= '9') || c == '.'; });
 }
 
 // Its bytes, where all sizes are 1.
@@ -37,9 +36,7 @@ void verify_buffers(const Function& f) {
   struct Piece {
     int64_t begin, end;
     size_t buffer;
-    bool operator<(const Piece& other) const {
-      return std::tie(begin, end) < std::tie(other.begin, other.end);
-    }
+    bool operator<(const Piece& other) const { return std::tie(begin, end) < std::tie(other.begin, other.end); }
   };
   std::vector<Piece> scratch, others;  // the others by argument, or -1 for the fault
   for (size_t i = 0; i < f.buffers.size(); ++i) {

@@ -124,8 +124,7 @@ class NodeVerifier {
       broken(f_, id_, "there is no type {}", node_.type.str());
     if (!makes_value(node_.code) && node_.type != ValueType{})
       broken(f_, id_, "it makes no value, and is {}", node_.type.str());
-    if (node_.code != Code::shuffle && !node_.lanes.empty())
-      broken(f_, id_, "it has lanes, which it does not use");
+    if (node_.code != Code::shuffle && !node_.lanes.empty()) broken(f_, id_, "it has lanes, which it does not use");
     if (node_.code != Code::loop && node_.code != Code::branch && !node_.blocks.empty())
       broken(f_, id_, "it has blocks, which it does not use");
   }
@@ -136,8 +135,7 @@ class NodeVerifier {
     if (node_.code == Code::reference && !is_reference(x)) broken(f_, id_, "there is no reference {}", x);
     if (node_.code == Code::call && (x < 0 || x >= std::ssize(f_.functions)))
       broken(f_, id_, "it calls function {} of {}", x, f_.functions.size());
-    if (node_.code == Code::extract && !is_lane(x, lanes))
-      broken(f_, id_, "it takes lane {} of {}", x, lanes);
+    if (node_.code == Code::extract && !is_lane(x, lanes)) broken(f_, id_, "it takes lane {} of {}", x, lanes);
     if (node_.code == Code::reduce && (x < 0 || x >= codes || !combines(static_cast<Code>(x))))
       broken(f_, id_, "there is no reduction by {}", x);
     if (node_.code == Code::shuffle && node_.lanes.size() != size_t{lanes})
@@ -148,15 +146,13 @@ class NodeVerifier {
     if (node_.code != Code::load && node_.code != Code::store) return;
     const int64_t least = byte_size(node_.code == Code::load ? node_.type.dtype : operand(0).dtype);
     if (x < least || (x & (x - 1)))
-      broken(f_, id_, "its alignment is {}, and must be a power of two, and at least the {} of an element", x,
-             least);
+      broken(f_, id_, "its alignment is {}, and must be a power of two, and at least the {} of an element", x, least);
   }
 
   Signature uniform(int operands) const {
     ValueType type = compares(node_.code) ? operand(0) : node_.type;
     type.address = false;
-    return {std::vector(static_cast<size_t>(operands), type),
-            compares(node_.code) ? type.with(boolean) : type};
+    return {std::vector(static_cast<size_t>(operands), type), compares(node_.code) ? type.with(boolean) : type};
   }
 
   Signature signature() const {
@@ -257,8 +253,7 @@ namespace {
 // The type that a leaf must have; that of a constant or of lane numbers is theirs to say.
 ValueType leaf_type(const Function& f, Id id, const Node& node) {
   auto below = [&](int64_t end) {
-    if (node.integer < 0 || node.integer >= end)
-      broken(f, id, "it is {} {} of {}", name(node.code), node.integer, end);
+    if (node.integer < 0 || node.integer >= end) broken(f, id, "it is {} {} of {}", name(node.code), node.integer, end);
     return static_cast<size_t>(node.integer);
   };
   switch (node.code) {

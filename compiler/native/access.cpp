@@ -28,10 +28,9 @@ bool Emitter::apart(const loop::Node& access, loop::Id mask, DType dtype) const 
   return !llvm::isa<llvm::Constant>(values_[static_cast<size_t>(mask)]);
 }
 
-llvm::Function* Emitter::declare_apart(const std::string& name, llvm::Type* result,
-                                       llvm::ArrayRef<llvm::Type*> parameters) {
-  auto* function = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false),
-                                          llvm::Function::InternalLinkage, name, module_);
+llvm::Function* Emitter::declare_apart(const std::string& name, llvm::Type* result, llvm::ArrayRef<llvm::Type*> parameters) {
+  auto* function = llvm::Function::Create(llvm::FunctionType::get(result, parameters, false), llvm::Function::InternalLinkage,
+                                          name, module_);
   // The same features as the caller: the registers of vector arguments depend on them.
   for (auto attribute : function_->getAttributes().getFnAttrs())
     if (attribute.isStringAttribute()) function->addFnAttr(attribute);
@@ -79,8 +78,8 @@ llvm::Value* Emitter::load(const loop::Node& node) {
     return at.CreateMaskedLoad(type, x[0], align, x[1], x[2]);
   };
   if (!apart(node, node.operands[unmasked], node.type.dtype)) return access(b_, {address, mask, rest});
-  return call_apart(fmt::format("tenon.{}.{}.{}", gather ? "gather" : "load", node.type.str(), align.value()), type, {address, mask, rest},
-                    access);
+  return call_apart(fmt::format("tenon.{}.{}.{}", gather ? "gather" : "load", node.type.str(), align.value()), type,
+                    {address, mask, rest}, access);
 }
 
 void Emitter::store(const loop::Node& node) {
@@ -91,7 +90,8 @@ void Emitter::store(const loop::Node& node) {
   llvm::Value* address = scatter ? b_.CreateGEP(element_type(stored.dtype), x[1], x[2]) : x[1];
   const size_t unmasked = scatter ? 3 : 2;
   if (x.size() == unmasked) {
-    scatter ? b_.CreateMaskedScatter(x[0], address, align) : static_cast<llvm::Value*>(b_.CreateAlignedStore(x[0], address, align));
+    scatter ? b_.CreateMaskedScatter(x[0], address, align)
+            : static_cast<llvm::Value*>(b_.CreateAlignedStore(x[0], address, align));
     return;
   }
   auto access = [&](llvm::IRBuilder<>& at, llvm::ArrayRef<llvm::Value*> x) -> llvm::Value* {
@@ -103,8 +103,8 @@ void Emitter::store(const loop::Node& node) {
     access(b_, {x[0], address, mask});
     return;
   }
-  call_apart(fmt::format("tenon.{}.{}.{}", scatter ? "scatter" : "store", stored.str(), align.value()), b_.getVoidTy(), {x[0], address, mask},
-             access);
+  call_apart(fmt::format("tenon.{}.{}.{}", scatter ? "scatter" : "store", stored.str(), align.value()), b_.getVoidTy(),
+             {x[0], address, mask}, access);
 }
 
 }  // namespace tenon

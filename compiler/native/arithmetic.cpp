@@ -16,7 +16,10 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
   const bool floating = is_float(from);
   auto unary = [&](llvm::Intrinsic::ID id) { return b_.CreateUnaryIntrinsic(id, x[0]); };
   switch (node.code) {
-    case Code::add: case Code::mul: case Code::max: case Code::min: return combine(node.code, from, x[0], x[1]);
+    case Code::add:
+    case Code::mul:
+    case Code::max:
+    case Code::min: return combine(node.code, from, x[0], x[1]);
     case Code::sub: return floating ? b_.CreateFSub(x[0], x[1]) : b_.CreateSub(x[0], x[1]);
     case Code::fma: return b_.CreateIntrinsic(llvm::Intrinsic::fma, {type}, {x[0], x[1], x[2]});
     case Code::div:
@@ -26,7 +29,11 @@ llvm::Value* Emitter::elementwise(const loop::Node& node) {
     case Code::abs:
       if (floating) return unary(llvm::Intrinsic::fabs);
       return loop::is_signed(from) ? b_.CreateBinaryIntrinsic(llvm::Intrinsic::abs, x[0], b_.getFalse()) : x[0];
-    case Code::eq: case Code::ne: case Code::lt: case Code::le: case Code::ult: return compare(node, x);
+    case Code::eq:
+    case Code::ne:
+    case Code::lt:
+    case Code::le:
+    case Code::ult: return compare(node, x);
     case Code::select: return b_.CreateSelect(x[0], x[1], x[2]);
     case Code::floor: return unary(llvm::Intrinsic::floor);
     case Code::ceil: return unary(llvm::Intrinsic::ceil);

@@ -65,15 +65,13 @@ std::optional<std::vector<std::string>> load_code(const std::filesystem::path& f
   return parts;
 }
 
-void store_code(const std::filesystem::path& folder, std::string_view key,
-                std::span<const std::string> parts) {
+void store_code(const std::filesystem::path& folder, std::string_view key, std::span<const std::string> parts) {
   std::string bytes = number(key.size()) + std::string(key);
   for (const std::string& part : parts) bytes += number(part.size()) + part;
   const std::string head = std::string(format) + number(checksum(bytes));
   std::error_code ignored;  // what matters is whether the file can be written
   std::filesystem::create_directories(folder, ignored);
-  replace_file(cache_file(folder, key),
-               std::vector{std::as_bytes(std::span(head)), std::as_bytes(std::span(bytes))});
+  replace_file(cache_file(folder, key), std::vector{std::as_bytes(std::span(head)), std::as_bytes(std::span(bytes))});
 }
 
 std::optional<MachineCode> find_code(const std::filesystem::path& folder, std::string_view key, size_t kernels) {
@@ -89,8 +87,7 @@ std::optional<MachineCode> find_code(const std::filesystem::path& folder, std::s
 
 void keep_code(const std::filesystem::path& folder, std::string_view key, const MachineCode& code) {
   std::vector<std::string> parts = code.objects;
-  parts.emplace_back(reinterpret_cast<const char*>(code.scratch_bytes.data()),
-                     code.scratch_bytes.size() * sizeof(int64_t));
+  parts.emplace_back(reinterpret_cast<const char*>(code.scratch_bytes.data()), code.scratch_bytes.size() * sizeof(int64_t));
   store_code(folder, key, parts);
 }
 

@@ -26,8 +26,7 @@ std::optional<MachineCode> find_code(const std::filesystem::path& folder, std::s
 
 // Makes the folder if need be. The file appears as a whole, also if other processes store the same. Throws
 // Error if it cannot be written.
-void store_code(const std::filesystem::path& folder, std::string_view key,
-                std::span<const std::string> parts);
+void store_code(const std::filesystem::path& folder, std::string_view key, std::span<const std::string> parts);
 void keep_code(const std::filesystem::path& folder, std::string_view key, const MachineCode& code);
 
 }  // namespace tenon

@@ -144,21 +144,22 @@ void Emitter::emit_node(loop::Id id) {
   const loop::Node& made = node(id);
   llvm::Value*& value = values_[static_cast<size_t>(id)];
   switch (made.code) {
-    case loop::Code::result:
-      value = results_[static_cast<size_t>(made.operands[0])][static_cast<size_t>(made.integer)];
-      return;
+    case loop::Code::result: value = results_[static_cast<size_t>(made.operands[0])][static_cast<size_t>(made.integer)]; return;
     case loop::Code::call: value = call(made); return;
-    case loop::Code::splat: case loop::Code::extract: case loop::Code::shuffle: case loop::Code::any:
-      value = between_lanes(made);
-      return;
+    case loop::Code::splat:
+    case loop::Code::extract:
+    case loop::Code::shuffle:
+    case loop::Code::any: value = between_lanes(made); return;
     case loop::Code::reduce: value = reduce(made); return;
     case loop::Code::at: {
       const Values x = values(made.operands);
       value = b_.CreateGEP(element_type(made.type.dtype), x[0], x[1]);
       return;
     }
-    case loop::Code::load: case loop::Code::gather: value = load(made); return;
-    case loop::Code::store: case loop::Code::scatter: return store(made);
+    case loop::Code::load:
+    case loop::Code::gather: value = load(made); return;
+    case loop::Code::store:
+    case loop::Code::scatter: return store(made);
     case loop::Code::prefetch:  // to read, into all caches, data
       b_.CreateIntrinsic(llvm::Intrinsic::prefetch, {b_.getPtrTy()},
                          {this->value(made.operands[0]), b_.getInt32(0), b_.getInt32(3), b_.getInt32(1)});

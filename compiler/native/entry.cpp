@@ -17,8 +17,7 @@ constexpr size_t most_calls = 64;  // of a function: LLVM schedules a block in a
 
 class EntryEmitter {
  public:
-  EntryEmitter(llvm::Module& module, const KernelList& list)
-      : module_(module), list_(list), b_(module.getContext()) {}
+  EntryEmitter(llvm::Module& module, const KernelList& list) : module_(module), list_(list), b_(module.getContext()) {}
 
   void emit(const std::string& name, std::span<const KernelCall> calls) {
     if (calls.size() <= most_calls) {
@@ -60,8 +59,7 @@ class EntryEmitter {
       while (kernels[i].threads == 1 && next < end && kernels[next].threads == 1 && !kernels[next].barrier &&
              !last_check(next - 1))
         ++next;
-      llvm::Value* count =
-          b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
+      llvm::Value* count = b_.CreateBinaryIntrinsic(llvm::Intrinsic::smin, threads_, integer(kernels[i].threads));
       when(b_.CreateICmpSLT(thread_, count), [&] {
         for (size_t k = i; k < next; ++k) call(calls[k], kernels[k], count);
       });
@@ -69,9 +67,7 @@ class EntryEmitter {
     }
   }
 
-  llvm::BasicBlock* block(const char* label) {
-    return llvm::BasicBlock::Create(b_.getContext(), label, function_);
-  }
+  llvm::BasicBlock* block(const char* label) { return llvm::BasicBlock::Create(b_.getContext(), label, function_); }
   llvm::Value* integer(int64_t value) { return b_.getInt64(static_cast<uint64_t>(value)); }
   llvm::Value* field(llvm::Value* record, size_t offset, llvm::Type* type) {
     return b_.CreateLoad(type, b_.CreateConstInBoundsGEP1_64(b_.getInt8Ty(), record, offset));
@@ -127,7 +123,8 @@ class EntryEmitter {
     if (kernel.threads > 1) arguments.insert(arguments.end(), {thread_, count});
     for (BufferId id : call.arguments) arguments.push_back(address(id));
     for (int64_t number : call.numbers) arguments.push_back(integer(number));
-    b_.CreateCall(declare_kernel(module_, call.name, kernel.threads > 1, call.arguments.size(), call.numbers.size()), arguments);
+    b_.CreateCall(declare_kernel(module_, call.name, kernel.threads > 1, call.arguments.size(), call.numbers.size()),
+                  arguments);
   }
 
   bool last_check(size_t k) const {
@@ -155,8 +152,7 @@ class EntryEmitter {
 
 }  // namespace
 
-void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list,
-                std::span<const KernelCall> calls) {
+void emit_entry(llvm::Module& module, const std::string& name, const KernelList& list, std::span<const KernelCall> calls) {
   EntryEmitter(module, list).emit(name, calls);
 }
 

@@ -28,14 +28,12 @@ NativeCode link(const MachineCode& machine, const Calls& calls, const Target& ta
   llvm::orc::JITDylib& library = code->getMainJITDylib();
   llvm::orc::SymbolMap symbols;
   for (const auto& [name, address] : reference_symbols())
-    symbols[code->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address),
-                                            llvm::JITSymbolFlags::Exported};
+    symbols[code->mangleAndIntern(name)] = {llvm::orc::ExecutorAddr::fromPtr(address), llvm::JITSymbolFlags::Exported};
   if (!symbols.empty()) valid(library.define(llvm::orc::absoluteSymbols(std::move(symbols))));
   // What LLVM itself calls: memset, and on a machine without the instruction fmaf, floorf, roundevenf.
-  library.addGenerator(valid(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(
-      code->getDataLayout().getGlobalPrefix())));
-  for (const std::string& object : machine.objects)
-    valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
+  library.addGenerator(
+      valid(llvm::orc::DynamicLibrarySearchGenerator::GetForCurrentProcess(code->getDataLayout().getGlobalPrefix())));
+  for (const std::string& object : machine.objects) valid(code->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(object)));
 
   NativeCode result;
   for (size_t i = 0; i < calls.entry_names.size(); ++i) {

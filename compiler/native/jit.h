@@ -14,8 +14,8 @@ namespace tenon {
 
 // Compiled, not yet linked.
 struct MachineCode {
-  std::vector<std::string> objects = {};         // of modules
-  std::vector<int64_t> scratch_bytes = {};       // by different kernel, per thread
+  std::vector<std::string> objects = {};              // of modules
+  std::vector<int64_t> scratch_bytes = {};            // by different kernel, per thread
   std::vector<std::string> llvm = {}, assembly = {};  // by entry, if wanted
 };
 

@@ -28,9 +28,7 @@ namespace {
 class Gate : public llvm::OptPassGate {
  public:
   bool isEnabled() const override { return true; }
-  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const {
-    return pass != "Loop Strength Reduction";
-  }
+  bool shouldRunPass(llvm::StringRef pass, llvm::StringRef) const { return pass != "Loop Strength Reduction"; }
   bool shouldRunPass(llvm::StringRef pass, llvm::StringRef unit) {  // LLVM 19's is not const
     return static_cast<const Gate*>(this)->shouldRunPass(pass, unit);
   }
@@ -105,9 +103,8 @@ std::string generate(llvm::Module& module, llvm::TargetMachine& machine, llvm::C
 }
 
 // Fills in what the job makes.
-void compile(Job& job, const std::vector<KernelList>& lists, const Calls& calls,
-             const std::vector<loop::Function>& functions, const Target& target, const NativeOptions& options,
-             llvm::TargetMachine& machine) {
+void compile(Job& job, const std::vector<KernelList>& lists, const Calls& calls, const std::vector<loop::Function>& functions,
+             const Target& target, const NativeOptions& options, llvm::TargetMachine& machine) {
   llvm::LLVMContext context;
   Gate gate;
   context.setOptPassGate(gate);
@@ -128,8 +125,7 @@ void compile(Job& job, const std::vector<KernelList>& lists, const Calls& calls,
     llvm::raw_string_ostream text(job.llvm);
     module.print(text, nullptr);
   }
-  if (options.assembly)
-    job.assembly = generate(*llvm::CloneModule(module), machine, llvm::CodeGenFileType::AssemblyFile);
+  if (options.assembly) job.assembly = generate(*llvm::CloneModule(module), machine, llvm::CodeGenFileType::AssemblyFile);
   job.object = generate(module, machine, llvm::CodeGenFileType::ObjectFile);
 }
 

@@ -23,8 +23,8 @@ Matrix upper_factor(Matrix& covariance, size_t component, Line line) {
     for (size_t i = j + 1; i-- > 0;) {
       const double element = covariance.at(i, j);
       if (element != covariance.at(j, i))
-        fail(line, "mixture: covariance[{},{},{}] is {} and [{},{},{}] is {}; a covariance is symmetric",
-             component, i, j, element, component, j, i, covariance.at(j, i));
+        fail(line, "mixture: covariance[{},{},{}] is {} and [{},{},{}] is {}; a covariance is symmetric", component, i, j,
+             element, component, j, i, covariance.at(j, i));
       double rest = element;
       for (size_t k = j + 1; k < u.d; ++k) rest -= u.at(i, k) * u.at(j, k);
       if (i == j && !(rest > 0 && std::isfinite(rest)))
@@ -51,17 +51,15 @@ Matrix inverse_of_upper(Matrix& u) {
 
 }  // namespace
 
-GaussianMixture GaussianMixture::with_covariances(Value weights, Value means,
-                                                  const std::vector<double>& covariances,
+GaussianMixture GaussianMixture::with_covariances(Value weights, Value means, const std::vector<double>& covariances,
                                                   std::source_location at) {
   if (!is_float(means.dtype()) || means.rank() < 2 || means.shape().back().symbolic() ||
       means.shape()[means.shape().size() - 2].symbolic())
-    fail(at, "mixture: the means are {}; they must be f32 or f64 [..., components, d], both constant",
-         means.type().str());
+    fail(at, "mixture: the means are {}; they must be f32 or f64 [..., components, d], both constant", means.type().str());
   const int64_t d = means.shape().back().count, components = means.shape()[means.shape().size() - 2].count;
   if (static_cast<int64_t>(covariances.size()) != components * d * d)
-    fail(at, "mixture: the covariances are {} numbers; {} components of {} dimensions have {}",
-         covariances.size(), components, d, components * d * d);
+    fail(at, "mixture: the covariances are {} numbers; {} components of {} dimensions have {}", covariances.size(), components,
+         d, components * d * d);
   const auto size = static_cast<size_t>(d);
   std::vector<double> log_scales, strict;
   for (size_t component = 0; component < static_cast<size_t>(components); ++component) {
@@ -78,11 +76,9 @@ GaussianMixture GaussianMixture::with_covariances(Value weights, Value means,
   const auto known = [&](const std::vector<double>& values, int64_t each) {
     Shape shape = means.shape();
     shape.back() = each;
-    return broadcast_to(constant(means.body(), Literal::of({means.dtype(), {components, each}}, values)),
-                        shape);
+    return broadcast_to(constant(means.body(), Literal::of({means.dtype(), {components, each}}, values)), shape);
   };
-  return GaussianMixture(weights, means, known(log_scales, d),
-                         d > 1 ? known(strict, d * (d - 1) / 2) : Value{}, at);
+  return GaussianMixture(weights, means, known(log_scales, d), d > 1 ? known(strict, d * (d - 1) / 2) : Value{}, at);
 }
 
 }  // namespace tenon

@@ -13,8 +13,7 @@ const double log_sqrt_2_pi = 0.5 * std::log(2 * std::numbers::pi);
 // A row of outputs: a float type with a constant last axis.
 void require_row(std::string_view distribution, std::string_view what, Value x, Line line) {
   if (!is_float(x.dtype()) || x.rank() == 0 || x.shape().back().symbolic())
-    fail(line, "{}: the {} is {}; it must be f32 or f64 [..., d] with a constant d", distribution, what,
-         x.type().str());
+    fail(line, "{}: the {} is {}; it must be f32 or f64 [..., d] with a constant d", distribution, what, x.type().str());
 }
 
 // y as numbers of the parameter's type.
@@ -47,8 +46,7 @@ Value component(Value x, Value index) {
   for (size_t i = 0; i < swap.size(); ++i) swap[i] = static_cast<int64_t>(i);
   std::swap(swap[swap.size() - 2], swap.back());
   const Value columns = transpose(x, swap);
-  return pick(columns, broadcast_to(expand_dims(index, -1),
-                                    Shape(columns.shape().begin(), columns.shape().end() - 1)));
+  return pick(columns, broadcast_to(expand_dims(index, -1), Shape(columns.shape().begin(), columns.shape().end() - 1)));
 }
 
 }  // namespace
@@ -174,25 +172,20 @@ Value Poisson::sample(Graph& graph, int64_t at_most, std::source_location at) co
   const Value u = expand_dims(uniform(graph, dtype, shape), -1), log_r = expand_dims(log_rate, -1);
   shape.push_back(at_most);
   const Value k = cast(iota(log_rate.body(), {at_most}, 0), dtype);
-  const Value p = exp(broadcast_to(k, shape) * broadcast_to(log_r, shape) - broadcast_to(exp(log_r), shape) -
-                      lgamma(k + 1));
-  const Value row = iota(log_rate.body(), {at_most, at_most}, 0),
-              column = iota(log_rate.body(), {at_most, at_most}, 1);
+  const Value p = exp(broadcast_to(k, shape) * broadcast_to(log_r, shape) - broadcast_to(exp(log_r), shape) - lgamma(k + 1));
+  const Value row = iota(log_rate.body(), {at_most, at_most}, 0), column = iota(log_rate.body(), {at_most, at_most}, 1);
   const Value flat = reshape(p, {elements(log_rate.shape()), at_most});
   const Value cumulative = reshape(matmul(flat, cast(row <= column, dtype)), shape);
   return row_sum(cast(cumulative <= broadcast_to(u, shape), dtype));
 }
 
-GaussianMixture::GaussianMixture(Value weights, Value means, Value log_scales, Value strict,
-                                 std::source_location at)
+GaussianMixture::GaussianMixture(Value weights, Value means, Value log_scales, Value strict, std::source_location at)
     : weights(weights), means(means), log_scales(log_scales), strict(strict) {
   const auto expect = [&](std::string_view what, Value x, const Type& type) {
-    if (x.type() != type)
-      fail(at, "mixture: the {} are {}; they must be {}", what, x.type().str(), type.str());
+    if (x.type() != type) fail(at, "mixture: the {} are {}; they must be {}", what, x.type().str(), type.str());
   };
   if (!is_float(means.dtype()) || means.rank() < 2 || means.shape().back().symbolic())
-    fail(at, "mixture: the means are {}; they must be f32 or f64 [..., components, d] with a constant d",
-         means.type().str());
+    fail(at, "mixture: the means are {}; they must be f32 or f64 [..., components, d] with a constant d", means.type().str());
   Type type = means.type();
   const int64_t d = type.shape.back().count;
   type.shape.pop_back();
@@ -211,15 +204,14 @@ int64_t GaussianMixture::width(int64_t components, int64_t dims, Covariance cova
   return components * (1 + dims + scales);
 }
 
-GaussianMixture::GaussianMixture(Value z, int64_t components, int64_t dims, Covariance covariance,
-                                 std::source_location at) {
+GaussianMixture::GaussianMixture(Value z, int64_t components, int64_t dims, Covariance covariance, std::source_location at) {
   if (components < 1 || dims < 1 || dims > 1024)
-    fail(at, "mixture: {} components of {} dimensions; needs at least 1 of each, and at most 1024 dimensions",
-         components, dims);
+    fail(at, "mixture: {} components of {} dimensions; needs at least 1 of each, and at most 1024 dimensions", components,
+         dims);
   const int64_t needed = width(components, dims, covariance);
   if (!is_float(z.dtype()) || z.rank() == 0 || z.shape().back() != Extent(needed))
-    fail(at, "mixture: z is {}; {} components of {} dimensions need f32 or f64 [..., {}]", z.type().str(),
-         components, dims, needed);
+    fail(at, "mixture: z is {}; {} components of {} dimensions need f32 or f64 [..., {}]", z.type().str(), components, dims,
+         needed);
   const Scope scope(z.body(), "mixture", at);
   int64_t begin = 0;
   const auto cut = [&](int64_t each) {
@@ -260,9 +252,7 @@ Value strictly_lower(Value strict, int64_t d) {
 }
 
 // log det L of each component: -sum_j log s_j.
-Value log_root_determinant(const GaussianMixture& m) {
-  return -row_sum(broadcast_to(m.log_scales, m.means.shape()));
-}
+Value log_root_determinant(const GaussianMixture& m) { return -row_sum(broadcast_to(m.log_scales, m.means.shape())); }
 
 }  // namespace
 
@@ -278,8 +268,7 @@ Value GaussianMixture::log_prob(Value y, std::source_location at) const {
     const Value lower = strictly_lower(strict, d);
     r = r + sum(lower * broadcast_to(expand_dims(distance, -1), lower.shape()), {-2});
   }
-  const Value density =
-      -0.5 * row_sum(r * r) + log_root_determinant(*this) - static_cast<double>(d) * log_sqrt_2_pi;
+  const Value density = -0.5 * row_sum(r * r) + log_root_determinant(*this) - static_cast<double>(d) * log_sqrt_2_pi;
   return logsumexp(log_softmax(weights) + density);
 }
 
@@ -325,9 +314,7 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
   if (!is_float(z.dtype()) || z.rank() == 0 || z.shape().back().symbolic())
     fail(at, "nll: the logits are {}; they must be f32 or f64 [..., k] with a constant k", z.type().str());
   const Scope scope(z.body(), "nll", at);
-  const auto cross_entropy = [&](Value target) {
-    return softmax_cross_entropy({z, Line(at)}, {target, Line(at)});
-  };
+  const auto cross_entropy = [&](Value target) { return softmax_cross_entropy({z, Line(at)}, {target, Line(at)}); };
   const double e = options.smoothing;
   if (!(e >= 0 && e <= 1)) fail(at, "nll: the smoothing is {}; it must be in [0, 1]", e);
   if (!is_integer(y.dtype())) require_support(y, Support::unit_interval, "nll: y", at);
@@ -336,11 +323,9 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
   const double uniform = e / static_cast<double>(z.shape().back().count);
   Value weights = options.class_weights;
   if (weights && weights.type() != Type{z.dtype(), {z.shape().back()}})
-    fail(at, "nll: the class weights are {}; they must be {}", weights.type().str(),
-         Type{z.dtype(), {z.shape().back()}}.str());
+    fail(at, "nll: the class weights are {}; they must be {}", weights.type().str(), Type{z.dtype(), {z.shape().back()}}.str());
   if (!is_integer(y.dtype())) {
-    if (options.ignore)
-      fail(at, "nll: y is {}; only labels of an integer type can be ignored", y.type().str());
+    if (options.ignore) fail(at, "nll: y is {}; only labels of an integer type can be ignored", y.type().str());
     const Value target = (1 - e) * y + uniform;
     return mean(cross_entropy(weights ? target * weights : target));
   }
@@ -351,8 +336,7 @@ Value nll(const Categorical& distribution, Value y, const LabelOptions& options,
   Value weight = weights ? gather(weights, label) : ones_like(loss);
   loss = weight * loss;
   if (e > 0)
-    loss = (1 - e) * loss +
-           cross_entropy(broadcast_to(weights ? weights * uniform : full_like(z, uniform), z.shape()));
+    loss = (1 - e) * loss + cross_entropy(broadcast_to(weights ? weights * uniform : full_like(z, uniform), z.shape()));
   if (counts) {
     loss = select(counts, loss, 0);
     weight = select(counts, weight, 0);

@@ -28,8 +28,7 @@ struct Categorical {
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
   Value mean(std::source_location at = std::source_location::current()) const;  // the probabilities [..., k]
-  Value mode(
-      std::source_location at = std::source_location::current()) const;  // i64 [...], the first of equals
+  Value mode(std::source_location at = std::source_location::current()) const;  // i64 [...], the first of equals
   Value sample(Graph& graph, std::source_location at = std::source_location::current()) const;  // i64 [...]
 };
 
@@ -40,8 +39,7 @@ struct Bernoulli {
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
   Value mean(std::source_location at = std::source_location::current()) const;
-  Value mode(
-      std::source_location at = std::source_location::current()) const;  // 1 where the logit is above 0
+  Value mode(std::source_location at = std::source_location::current()) const;  // 1 where the logit is above 0
   Value sample(Graph& graph, std::source_location at = std::source_location::current()) const;
 };
 
@@ -51,13 +49,11 @@ struct Gaussian {
   Value location, log_scale;  // log s, in the shape of the location
 
   // s = scale everywhere. Error unless it is above 0.
-  explicit Gaussian(Value location, double scale = 1,
-                    std::source_location at = std::source_location::current());
+  explicit Gaussian(Value location, double scale = 1, std::source_location at = std::source_location::current());
   // log s is learned or depends on x; broadcast: [] one for all, [d] one per output, [..., d] any.
   Gaussian(Value location, Value log_scale, std::source_location at = std::source_location::current());
   // s^2 is known, above 0, broadcast likewise.
-  static Gaussian with_variance(Value location, Value variance,
-                                std::source_location at = std::source_location::current());
+  static Gaussian with_variance(Value location, Value variance, std::source_location at = std::source_location::current());
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
   Value mean() const { return location; }
@@ -70,8 +66,7 @@ struct Gaussian {
 struct Laplace {
   Value location, log_scale;
 
-  explicit Laplace(Value location, double scale = 1,
-                   std::source_location at = std::source_location::current());
+  explicit Laplace(Value location, double scale = 1, std::source_location at = std::source_location::current());
   Laplace(Value location, Value log_scale, std::source_location at = std::source_location::current());
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
@@ -87,12 +82,11 @@ struct Poisson {
 
   Value log_prob(Value y, std::source_location at = std::source_location::current()) const;
   Value mean(std::source_location at = std::source_location::current()) const;
-  Value mode(std::source_location at =
-                 std::source_location::current()) const;  // the largest integer that is not above the rate
+  Value mode(
+      std::source_location at = std::source_location::current()) const;  // the largest integer that is not above the rate
   // By inversion of the distribution function, summed up to at_most: a larger count is drawn as at_most. For
   // a rate up to 80 the default cuts off less than what 24 random bits resolve.
-  Value sample(Graph& graph, int64_t at_most = 160,
-               std::source_location at = std::source_location::current()) const;
+  Value sample(Graph& graph, int64_t at_most = 160, std::source_location at = std::source_location::current()) const;
 };
 
 // p(y) = sum_k softmax(weights)_k N(y; means_k, (L_k L_k^T)^-1), where L_k, the Cholesky factor of component
@@ -128,20 +122,17 @@ struct GaussianMixture {
 };
 
 // mean(-log_prob(y)), for every distribution above and for the user's own.
-Value nll(const std::function<Value(Value)>& log_prob, Value y,
-          std::source_location at = std::source_location::current());
+Value nll(const std::function<Value(Value)>& log_prob, Value y, std::source_location at = std::source_location::current());
 template <typename Distribution>
 requires requires(const Distribution& d, Value y, std::source_location at) {
   { d.log_prob(y, at) } -> std::same_as<Value>;
 }
-Value nll(const Distribution& distribution, Value y,
-          std::source_location at = std::source_location::current()) {
+Value nll(const Distribution& distribution, Value y, std::source_location at = std::source_location::current()) {
   return nll([&](Value target) { return distribution.log_prob(target, at); }, y, at);
 }
 
 struct LabelOptions {
-  double smoothing =
-      0;  // e: the label's probability becomes 1 - e + e/k, the others' e/k; Szegedy et al. 2016
+  double smoothing = 0;                // e: the label's probability becomes 1 - e + e/k, the others' e/k; Szegedy et al. 2016
   Value class_weights = {};            // [k]: class j's term of the loss is multiplied by w_j
   std::optional<int64_t> ignore = {};  // rows with this label do not count
 };

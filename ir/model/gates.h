@@ -16,12 +16,10 @@ Value hard_softargmax(Value z, std::source_location at = std::source_location::c
 // A gate between k experts: sum over k of softmax(scores)_k outputs_k, scores [..., k], outputs [..., k, d]
 // ->
 // [..., d]. Jacobs et al. 1991.
-Value mixture_of_experts(Value scores, Value outputs,
-                         std::source_location at = std::source_location::current());
+Value mixture_of_experts(Value scores, Value outputs, std::source_location at = std::source_location::current());
 
 // Single-head attention, softmax over the keys: softmax(query key^T / sqrt(d)) value, with query [..., q, d],
 // key [..., m, d], value [..., m, e] -> [..., q, e]; constant or equal leading axes. Vaswani et al. 2017.
-Value attention(Value query, Value key, Value value,
-                std::source_location at = std::source_location::current());
+Value attention(Value query, Value key, Value value, std::source_location at = std::source_location::current());
 
 }  // namespace tenon

@@ -12,11 +12,9 @@ struct Fans {
 };
 
 Fans fans(std::string_view initializer, const Type& type, Line line) {
-  if (type.rank() < 2)
-    fail(line, "{}: a weight [in, out] has at least two axes, the parameter is {}", initializer, type.str());
+  if (type.rank() < 2) fail(line, "{}: a weight [in, out] has at least two axes, the parameter is {}", initializer, type.str());
   double window = 1;
-  for (size_t axis = 0; axis + 2 < type.shape.size(); ++axis)
-    window *= static_cast<double>(type.shape[axis].count);
+  for (size_t axis = 0; axis + 2 < type.shape.size(); ++axis) window *= static_cast<double>(type.shape[axis].count);
   const Extent in = type.shape[type.shape.size() - 2], out = type.shape.back();
   return {window * static_cast<double>(in.count), window * static_cast<double>(out.count)};
 }
@@ -31,9 +29,7 @@ Initializer constant(double value) {
 
 Initializer uniform(double low, double high, std::source_location at) {
   if (!(low < high)) fail(at, "uniform: low must be below high, not {} and {}", low, high);
-  return [=](Graph& graph, const Type& type) {
-    return uniform(graph, type.dtype, type.shape) * (high - low) + low;
-  };
+  return [=](Graph& graph, const Type& type) { return uniform(graph, type.dtype, type.shape) * (high - low) + low; };
 }
 
 Initializer normal(double stddev, std::source_location at) {
@@ -59,22 +55,17 @@ Initializer glorot(std::source_location at) {
 }
 
 Initializer he(std::source_location at) {
-  return [=](Graph& graph, const Type& type) {
-    return normal(std::sqrt(2 / fans("he", type, at).in), at)(graph, type);
-  };
+  return [=](Graph& graph, const Type& type) { return normal(std::sqrt(2 / fans("he", type, at).in), at)(graph, type); };
 }
 
 Initializer lecun(std::source_location at) {
-  return [=](Graph& graph, const Type& type) {
-    return normal(std::sqrt(1 / fans("lecun", type, at).in), at)(graph, type);
-  };
+  return [=](Graph& graph, const Type& type) { return normal(std::sqrt(1 / fans("lecun", type, at).in), at)(graph, type); };
 }
 
 Initializer orthogonal(double gain, std::source_location at) {
   if (!(gain > 0)) fail(at, "orthogonal: the gain must be above 0, not {}", gain);
   return [=](Graph& graph, const Type& type) {
-    if (type.rank() < 2)
-      fail(at, "orthogonal: a weight [in, out] has at least two axes, the parameter is {}", type.str());
+    if (type.rank() < 2) fail(at, "orthogonal: a weight [in, out] has at least two axes, the parameter is {}", type.str());
     const int64_t columns = type.shape.back().count;
     const int64_t rows = elements({type.shape.begin(), type.shape.end() - 1}).count;
     const bool tall = rows >= columns;

@@ -14,8 +14,7 @@ std::string numbered(const Body& body, std::string_view layer, std::string_view 
   }
 }
 
-Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOptions options,
-             std::source_location at)
+Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOptions options, std::source_location at)
     : name(options.name.empty() ? numbered(graph.body(), "dense", "W") : std::move(options.name)) {
   if (inputs < 1 || units < 1) fail(at, "dense: needs inputs and units, not {} and {}", inputs, units);
   if (!is_float(dtype) || is_storage(dtype))
@@ -28,8 +27,8 @@ Dense::Dense(Graph& graph, DType dtype, int64_t inputs, int64_t units, DenseOpti
 Value Dense::operator()(Value x, std::source_location at) const {
   const Type& weight = W.type();
   if (x.rank() == 0 || x.dtype() != weight.dtype || x.shape().back() != weight.shape[0])
-    fail(at, "{}: x is {}; it must be {}[..., {}] to go with W, {}", name, x.type().str(),
-         tenon::name(weight.dtype), weight.shape[0].str(), weight.str());
+    fail(at, "{}: x is {}; it must be {}[..., {}] to go with W, {}", name, x.type().str(), tenon::name(weight.dtype),
+         weight.shape[0].str(), weight.str());
   const Scope scope(x.body(), name, at);
   Shape rows(x.shape().begin(), x.shape().end() - 1), result = rows;
   result.push_back(weight.shape[1]);
@@ -45,8 +44,7 @@ Value dense(Graph& graph, Value x, int64_t units, DenseOptions options, std::sou
   return Dense(graph, x.dtype(), x.shape().back().count, units, std::move(options), at)(x, at);
 }
 
-Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions options,
-               std::source_location at) {
+Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions options, std::source_location at) {
   if (!is_float(x.dtype()) || x.rank() == 0 || x.shape().back().symbolic())
     fail(at, "low_rank: x is {}; it must be f32 or f64 with a constant last axis", x.type().str());
   const int64_t inputs = x.shape().back().count;
@@ -60,8 +58,8 @@ Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions 
   const Value y = Dense(graph, x.dtype(), rank, units, std::move(options), at)(narrow, at);
   graph.body().receipts.push_back(
       {"parameters", at, -1, true,
-       fmt::format("{}: {} weights in U [{},{}] and V [{},{}], where one W [{},{}] has {}", layer,
-                   (inputs + units) * rank, inputs, rank, rank, units, inputs, units, inputs * units)});
+       fmt::format("{}: {} weights in U [{},{}] and V [{},{}], where one W [{},{}] has {}", layer, (inputs + units) * rank,
+                   inputs, rank, rank, units, inputs, units, inputs * units)});
   return y;
 }
 

@@ -46,7 +46,6 @@ Value low_rank(Graph& graph, Value x, int64_t units, int64_t rank, DenseOptions 
 
 // Srivastava et al. 2014: in training each element is 0 with probability `rate` and else x / (1 - rate),
 // drawn anew in each step; x itself in prediction. Error unless 0 <= rate < 1.
-Value dropout(Graph& graph, Value x, double rate, Mode mode,
-              std::source_location at = std::source_location::current());
+Value dropout(Graph& graph, Value x, double rate, Mode mode, std::source_location at = std::source_location::current());
 
 }  // namespace tenon

@@ -14,9 +14,8 @@ void require_one_type(std::string_view loss, Value prediction, Value target, Lin
 void require_labels(std::string_view loss, Value logits, Value label, Line line) {
   if (!is_float(logits.dtype()) || logits.rank() == 0 || !is_integer(label.dtype()) ||
       label.shape() != Shape(logits.shape().begin(), logits.shape().end() - 1))
-    fail(line,
-         "{}: the logits are {}, the label is {}; they must be f32 or f64 [..., classes] and integers [...]",
-         loss, logits.type().str(), label.type().str());
+    fail(line, "{}: the logits are {}, the label is {}; they must be f32 or f64 [..., classes] and integers [...]", loss,
+         logits.type().str(), label.type().str());
 }
 
 }  // namespace

@@ -15,8 +15,7 @@ Value mae(Value prediction, Value target, std::source_location at = std::source_
 
 // mean(e^2 / 2 where |e| <= d, else d (|e| - d / 2)) with e = prediction - target: squared for small errors,
 // absolute for outliers; its gradient is e cut to [-d, d]. Error unless d > 0. Huber 1964.
-Value huber(Value prediction, Value target, double d = 1,
-            std::source_location at = std::source_location::current());
+Value huber(Value prediction, Value target, double d = 1, std::source_location at = std::source_location::current());
 
 // The share of rows whose largest logit, the first of equals, is the label's: logits [..., classes], label
 // [...] of an integer type.

@@ -15,8 +15,7 @@ Value OptimizerStep::slot(std::string_view name, const Type& type) const {
   if (const State* known = body.state(full)) {
     Value value(&body, known->node);
     if (value.type() != type)
-      fail(parameter.line(), "state '{}': is {}, but an optimiser needs {}", full, value.type().str(),
-           type.str());
+      fail(parameter.line(), "state '{}': is {}, but an optimiser needs {}", full, value.type().str(), type.str());
     return value;
   }
   Value node = state(body, full, type, parameter.line());
@@ -63,8 +62,8 @@ Value bias_correction(double beta, Value t) { return -expm1(t * std::log(beta));
 
 // Adam's step, with the updates of m, v and t. Both parts of its fraction are multiplied by the root of
 // 1 - b2^t, which leaves one division a parameter and one product less an element.
-Value adam_step(const OptimizerStep& s, Value g, std::string_view name, double beta1, double beta2,
-                double epsilon, std::vector<Update>& updates) {
+Value adam_step(const OptimizerStep& s, Value g, std::string_view name, double beta1, double beta2, double epsilon,
+                std::vector<Update>& updates) {
   Value m = s.slot(fmt::format("{}.m", name)), v = s.slot(fmt::format("{}.v", name));
   Value next_m = beta1 * m + (1 - beta1) * g;
   Value next_v = beta2 * v + (1 - beta2) * (g * g);

@@ -52,12 +52,10 @@ Optimizer rmsprop(Operand rate = 0.001, double rho = 0.9, double epsilon = 1e-6,
 // own: entries may train overlapping sets of parameters, in turn or from some step on, so no count of a set
 // or of the graph's steps is right for all of its members. The two factors that depend on t alone are
 // scalars, computed once for each parameter.
-Optimizer adam(Operand rate = 0.001, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8,
-               Operand decay = 0);
+Optimizer adam(Operand rate = 0.001, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8, Operand decay = 0);
 
 // Adam with decay apart from the gradient: w := w - a decay w - (Adam's step). States "adamw.t" and so on.
 // Loshchilov and Hutter 2019, algorithm 2, with the schedule in the rate.
-Optimizer adamw(Operand rate = 0.001, Operand decay = 0.01, double beta1 = 0.9, double beta2 = 0.999,
-                double epsilon = 1e-8);
+Optimizer adamw(Operand rate = 0.001, Operand decay = 0.01, double beta1 = 0.9, double beta2 = 0.999, double epsilon = 1e-8);
 
 }  // namespace tenon

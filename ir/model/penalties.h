@@ -19,7 +19,6 @@ Value l2(const std::vector<Value>& parameters, std::source_location at = std::so
 // The updates of minimize() with every unit's incoming weights, a column of W [in, units], scaled back to the
 // norm c where they are longer: w := w min(1, c / |w|). Parameters of one axis are left alone. Error unless c
 // > 0. Hinton et al. 2012.
-std::vector<Update> max_norm(std::vector<Update> updates, double c,
-                             std::source_location at = std::source_location::current());
+std::vector<Update> max_norm(std::vector<Update> updates, double c, std::source_location at = std::source_location::current());
 
 }  // namespace tenon

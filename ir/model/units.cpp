@@ -37,8 +37,7 @@ Value prelu(Graph& graph, Value x, double initial, std::source_location at) {
 Value maxout(Value x, int64_t k, std::source_location at) {
   const int64_t width = width_of("maxout", x, at);
   if (k < 1 || width % k != 0)
-    fail(at, "maxout: x is {}; its last axis must be a multiple of the {} pieces of a unit", x.type().str(),
-         k);
+    fail(at, "maxout: x is {}; its last axis must be a multiple of the {} pieces of a unit", x.type().str(), k);
   const Scope scope(x.body(), "maxout", at);
   Shape groups = x.shape();
   groups.back() = k;
@@ -46,11 +45,9 @@ Value maxout(Value x, int64_t k, std::source_location at) {
   return reduce_max(reshape(x, groups), {-2});
 }
 
-Value radial_basis(Graph& graph, Value x, int64_t units, const Initializer& centres, double width,
-                   std::source_location at) {
+Value radial_basis(Graph& graph, Value x, int64_t units, const Initializer& centres, double width, std::source_location at) {
   const int64_t inputs = width_of("radial_basis", x, at);
-  if (units < 1 || !(width > 0))
-    fail(at, "radial_basis: needs units and a width above 0, not {} and {}", units, width);
+  if (units < 1 || !(width > 0)) fail(at, "radial_basis: needs units and a width above 0, not {} and {}", units, width);
   const Scope scope(graph, numbered(graph.body(), "radial_basis", "c"), at);
   const Value c = graph.parameter("c", x.dtype(), {units, inputs}, centres, at);
   const Value log_s = graph.parameter("log_s", x.dtype(), {units}, constant(std::log(width)), at);

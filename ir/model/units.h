@@ -17,8 +17,7 @@ Value selu(Value x, std::source_location at = std::source_location::current());
 
 // x for x > 0, else slope x with a slope that each unit learns: the parameter "prelu1/slope" [units]. Error
 // unless the last axis is constant. He et al. 2015.
-Value prelu(Graph& graph, Value x, double initial = 0.25,
-            std::source_location at = std::source_location::current());
+Value prelu(Graph& graph, Value x, double initial = 0.25, std::source_location at = std::source_location::current());
 
 // y_i = max over p of x_(p units + i): x [..., k * units] -> [..., units]. Each unit learns a convex function of
 // k linear pieces; a tie goes to the first piece. Error if k does not divide the axis.
@@ -29,7 +28,7 @@ Value maxout(Value x, int64_t k, std::source_location at = std::source_location:
 // "radial_basis1/c" [units, d], begun by `centres`, and "radial_basis1/log_s" [units], log of `width` at
 // first. Saturates to 0 away from its centre, so it begins to learn only from centres among the data.
 // Goodfellow, Bengio, Courville 2016, section 6.3.3.
-Value radial_basis(Graph& graph, Value x, int64_t units, const Initializer& centres = normal(1),
-                   double width = 1, std::source_location at = std::source_location::current());
+Value radial_basis(Graph& graph, Value x, int64_t units, const Initializer& centres = normal(1), double width = 1,
+                   std::source_location at = std::source_location::current());
 
 }  // namespace tenon

@@ -18,14 +18,10 @@ Attributes kink(Kink at_zero, std::vector<std::pair<std::string, Attribute>> mor
 }
 
 // Where the right-hand side of the kink holds.
-Value right_of_zero(const Pullback& p) {
-  return p.attributes.get<std::string>("kink") == "left" ? p.x[0] > 0 : p.x[0] >= 0;
-}
+Value right_of_zero(const Pullback& p) { return p.attributes.get<std::string>("kink") == "left" ? p.x[0] > 0 : p.x[0] >= 0; }
 
 Scalar zero(const Application& a) { return Scalar::number(a.result.dtype, 0); }
-Scalar call(Scalar::Function function, Scalar a, Scalar b) {
-  return Scalar::call(function, {std::move(a), std::move(b)});
-}
+Scalar call(Scalar::Function function, Scalar a, Scalar b) { return Scalar::call(function, {std::move(a), std::move(b)}); }
 
 // x for x > 0, else `below`. A NaN takes the second branch, which keeps it.
 Definition bent(const Application& a, Scalar below) {
@@ -51,8 +47,7 @@ constinit const Op relu_op = {
           bool left = p.attributes.get<std::string>("kink") == "left";
           return Gradients{select(left ? p.y > 0 : p.x[0] >= 0, p.dy, 0)};
         },
-    .compute =
-        [](const Application& a) { return elementwise(a, call(Scalar::max, read_operand(a, 0), zero(a))); },
+    .compute = [](const Application& a) { return elementwise(a, call(Scalar::max, read_operand(a, 0), zero(a))); },
 };
 
 constinit const Op leaky_relu_op = {
@@ -62,8 +57,7 @@ constinit const Op leaky_relu_op = {
     .gradient =
         [](const Pullback& p) {
           double slope = p.attributes.get<double>("slope");
-          return Gradients{
-              through_mask(p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * slope); })};
+          return Gradients{through_mask(p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * slope); })};
         },
     .compute =
         [](const Application& a) {
@@ -83,10 +77,7 @@ constinit const Op prelu_op = {
           return Gradients{through_mask(p.dy, [&](const Value& d) { return select(right, d, d * p.x[1]); }),
                            through_mask(p.dy, [&](const Value& d) { return select(right, 0, d * p.x[0]); })};
         },
-    .compute =
-        [](const Application& a) {
-          return bent(a, call(Scalar::mul, read_operand(a, 1), read_operand(a, 0)));
-        },
+    .compute = [](const Application& a) { return bent(a, call(Scalar::mul, read_operand(a, 1), read_operand(a, 0))); },
 };
 
 constinit const Op sigmoid_op = {
@@ -164,8 +155,7 @@ constinit const Op elu_op = {
     .gradient =
         [](const Pullback& p) {
           double alpha = p.attributes.get<double>("alpha");
-          return Gradients{through_mask(
-              p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * (p.y + alpha)); })};
+          return Gradients{through_mask(p.dy, [&](const Value& d) { return select(right_of_zero(p), d, d * (p.y + alpha)); })};
         },
     .compute =
         [](const Application& a) {
@@ -175,9 +165,7 @@ constinit const Op elu_op = {
 };
 
 Value relu(Operand x, Kink at_zero) { return unary(relu_op, x, kink(at_zero)); }
-Value leaky_relu(Operand x, double slope) {
-  return unary(leaky_relu_op, x, kink(Kink::left, {{"slope", slope}}));
-}
+Value leaky_relu(Operand x, double slope) { return unary(leaky_relu_op, x, kink(Kink::left, {{"slope", slope}})); }
 Value sigmoid(Operand x) { return unary(sigmoid_op, x); }
 Value tanh(Operand x) { return unary(tanh_op, x); }
 Value softplus(Operand x) { return unary(softplus_op, x); }

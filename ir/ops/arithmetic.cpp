@@ -34,8 +34,7 @@ Type kink_zero_number(const Application& a) {
 // `wins`: where the first operand would give the result without regard to ties is `strict`, with them
 // `loose`.
 Gradients tied_gradient(const Pullback& p, const Value& first_or_tie, const Value& second_or_tie) {
-  if (p.attributes.get<int64_t>("tie") == 0)
-    return {select(first_or_tie, p.dy, 0), select(first_or_tie, 0, p.dy)};
+  if (p.attributes.get<int64_t>("tie") == 0) return {select(first_or_tie, p.dy, 0), select(first_or_tie, 0, p.dy)};
   return {select(second_or_tie, 0, p.dy), select(second_or_tie, p.dy, 0)};
 }
 
@@ -95,8 +94,7 @@ constinit const Op neg_op = {
     .name = "neg",
     .operands = 1,
     .type = same_number,
-    .gradient =
-        [](const Pullback& p) { return Gradients{through_mask(p.dy, [](const Value& d) { return -d; })}; },
+    .gradient = [](const Pullback& p) { return Gradients{through_mask(p.dy, [](const Value& d) { return -d; })}; },
     .compute = pointwise<Scalar::neg>,
 };
 
@@ -122,8 +120,7 @@ constinit const Op sqrt_op = {
     .type = same_float,
     .gradient =
         [](const Pullback& p) {
-          return Gradients{
-              through_mask(p.dy, [&](const Value& d) { return select(equal(p.x[0], 0), 0, d / (2 * p.y)); })};
+          return Gradients{through_mask(p.dy, [&](const Value& d) { return select(equal(p.x[0], 0), 0, d / (2 * p.y)); })};
         },
     .compute = pointwise<Scalar::sqrt>,
 };
@@ -161,10 +158,7 @@ constinit const Op log_op = {
     .name = "log",
     .operands = 1,
     .type = same_float,
-    .gradient =
-        [](const Pullback& p) {
-          return Gradients{through_mask(p.dy, [&](const Value& d) { return d / p.x[0]; })};
-        },
+    .gradient = [](const Pullback& p) { return Gradients{through_mask(p.dy, [&](const Value& d) { return d / p.x[0]; })}; },
     .compute = pointwise<Scalar::log>,
 };
 
@@ -173,9 +167,7 @@ constinit const Op log1p_op = {
     .operands = 1,
     .type = same_float,
     .gradient =
-        [](const Pullback& p) {
-          return Gradients{through_mask(p.dy, [&](const Value& d) { return d / (1 + p.x[0]); })};
-        },
+        [](const Pullback& p) { return Gradients{through_mask(p.dy, [&](const Value& d) { return d / (1 + p.x[0]); })}; },
     .compute = pointwise<Scalar::log1p>,
 };
 
@@ -187,9 +179,8 @@ constinit const Op pow_op = {
         [](const Pullback& p) {
           const Value &x = p.x[0], &e = p.x[1];
           Value flat = equal(e, 0), bottom = logical_and(equal(x, 0), e >= 0);
-          return Gradients{
-              through_mask(p.dy, [&](const Value& d) { return select(flat, 0, d * e * pow(x, e - 1)); }),
-              through_mask(p.dy, [&](const Value& d) { return select(bottom, 0, d * p.y * log(x)); })};
+          return Gradients{through_mask(p.dy, [&](const Value& d) { return select(flat, 0, d * e * pow(x, e - 1)); }),
+                           through_mask(p.dy, [&](const Value& d) { return select(bottom, 0, d * p.y * log(x)); })};
         },
     .compute = pointwise<Scalar::pow>,
 };
@@ -214,8 +205,7 @@ constinit const Op erf_op = {
     .name = "erf",
     .operands = 1,
     .type = same_float,
-    .gradient =
-        slope_of<[](const Value& x, const Value&) { return 2 * std::numbers::inv_sqrtpi * exp(-(x * x)); }>,
+    .gradient = slope_of<[](const Value& x, const Value&) { return 2 * std::numbers::inv_sqrtpi * exp(-(x * x)); }>,
     .compute = pointwise<Scalar::erf>,
 };
 
@@ -223,8 +213,7 @@ constinit const Op erfinv_op = {
     .name = "erfinv",
     .operands = 1,
     .type = same_float,
-    .gradient =
-        slope_of<[](const Value&, const Value& y) { return 0.5 / std::numbers::inv_sqrtpi * exp(y * y); }>,
+    .gradient = slope_of<[](const Value&, const Value& y) { return 0.5 / std::numbers::inv_sqrtpi * exp(y * y); }>,
     .compute = pointwise<Scalar::erfinv>,
 };
 

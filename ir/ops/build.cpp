@@ -13,8 +13,7 @@ bool keeps_whole(const Operand& number, DType dtype) { return number.whole && dt
 
 void check_fits(std::string_view operation, const Operand& number, const Value& x, Line line) {
   if (!keeps_whole(number, x.dtype()) && !fits(number.number, x.dtype()))
-    fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number.number, name(x.dtype()),
-         x.type().str());
+    fail(line, "{}: {} is not a value of {}; the other side is {}", operation, number.number, name(x.dtype()), x.type().str());
 }
 
 Value number_of(Body& body, const Type& type, const Operand& number) {
@@ -86,11 +85,9 @@ int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank
   return axis;
 }
 
-const std::string& word_attribute(const Application& a, std::string_view name,
-                                  std::initializer_list<std::string_view> words) {
+const std::string& word_attribute(const Application& a, std::string_view name, std::initializer_list<std::string_view> words) {
   const std::string& word = attribute<std::string>(a, name);
-  if (std::find(words.begin(), words.end(), word) == words.end())
-    a.fail("attribute '{}' cannot be '{}'", name, word);
+  if (std::find(words.begin(), words.end(), word) == words.end()) a.fail("attribute '{}' cannot be '{}'", name, word);
   return word;
 }
 
@@ -110,9 +107,7 @@ Axes normalise_axes(std::string_view operation, const Value& x, Axes axes, Line 
   return axes;
 }
 
-bool contains(const Axes& axes, int64_t axis) {
-  return std::find(axes.begin(), axes.end(), axis) != axes.end();
-}
+bool contains(const Axes& axes, int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
 
 Axes axes_but(int64_t rank, const Axes& without) {
   Axes axes;

@@ -34,8 +34,7 @@ Attribute attribute_of(Extent extent);  // as Attributes::extent reads it
 template <typename T>
 const T& attribute(const Application& a, std::string_view name) {
   const Attribute* found = a.attributes.find(name);
-  if (!found || !std::holds_alternative<T>(*found))
-    a.fail("attribute '{}' is missing or of another kind", name);
+  if (!found || !std::holds_alternative<T>(*found)) a.fail("attribute '{}' is missing or of another kind", name);
   return std::get<T>(*found);
 }
 // Error unless there are values of the type: for rules that go on to compute with its extents.
@@ -46,8 +45,7 @@ Axes axes_attribute(const Application& a, std::string_view name, int64_t rank);
 Extent extent_attribute(const Application& a, std::string_view name);
 int64_t axis_attribute(const Application& a, std::string_view name, int64_t rank);
 // A word out of `words`, such as kink="left".
-const std::string& word_attribute(const Application& a, std::string_view name,
-                                  std::initializer_list<std::string_view> words);
+const std::string& word_attribute(const Application& a, std::string_view name, std::initializer_list<std::string_view> words);
 
 // Counted from the end if negative; Error "sum: axis 2 is not one of f32[3,4]".
 int64_t normalise_axis(std::string_view operation, const Value& x, int64_t axis, Line line);

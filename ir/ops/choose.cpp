@@ -18,8 +18,7 @@ std::vector<Scalar> indices(int64_t begin, int64_t end) {
 }
 
 Scalar read_index(const Application& a, size_t operand, std::vector<Scalar> at) {
-  return Scalar::to(i64,
-                    Scalar::read(static_cast<int64_t>(operand), a.operand(operand).dtype, std::move(at)));
+  return Scalar::to(i64, Scalar::read(static_cast<int64_t>(operand), a.operand(operand).dtype, std::move(at)));
 }
 
 }  // namespace
@@ -32,10 +31,8 @@ constinit const Op pick_op = {
         [](const Application& a) {
           const Type &x = a.operand(0), &index = a.operand(1);
           need_index(a, index);
-          if (x.rank() != index.rank() + 1 ||
-              !std::equal(index.shape.begin(), index.shape.end(), x.shape.begin()))
-            a.fail("the index is {}, x is {}; it needs one index for each row of the last axis", index.str(),
-                   x.str());
+          if (x.rank() != index.rank() + 1 || !std::equal(index.shape.begin(), index.shape.end(), x.shape.begin()))
+            a.fail("the index is {}, x is {}; it needs one index for each row of the last axis", index.str(), x.str());
           return Type{x.dtype, index.shape};
         },
     .gradient =
@@ -110,8 +107,7 @@ constinit const Op scatter_add_op = {
           if (extent.size() != 1) a.fail("takes one extent");
           if (rows.dtype == boolean || rows.rank() < index.rank() ||
               !std::equal(index.shape.begin(), index.shape.end(), rows.shape.begin()))
-            a.fail("the index is {}, the rows are {}; it needs one index for each row of numbers",
-                   index.str(), rows.str());
+            a.fail("the index is {}, the rows are {}; it needs one index for each row of numbers", index.str(), rows.str());
           Type result{rows.dtype, extent};
           result.shape.insert(result.shape.end(), rows.shape.begin() + index.rank(), rows.shape.end());
           return result;

@@ -13,9 +13,7 @@ Type declared(const Application& a) {
 }
 
 Value declare(Body& body, const Op& op, std::string_view name, const Type& type, Line line) {
-  return append(body, op, {},
-                attributes({{"name", std::string(name)}, {"dtype", type.dtype}, {"shape", type.shape}}),
-                line);
+  return append(body, op, {}, attributes({{"name", std::string(name)}, {"dtype", type.dtype}, {"shape", type.shape}}), line);
 }
 
 }  // namespace
@@ -55,8 +53,7 @@ constinit const Op iota_op = {
           return Type{i64, shape};
         },
     .gradient = zero_gradient,
-    .compute =
-        [](const Application& a) { return elementwise(a, Scalar::index(a.attributes.get<int64_t>("axis"))); },
+    .compute = [](const Application& a) { return elementwise(a, Scalar::index(a.attributes.get<int64_t>("axis"))); },
 };
 
 constinit const Op size_op = {
@@ -70,10 +67,7 @@ constinit const Op size_op = {
           return Type{i64, {}};
         },
     .gradient = zero_gradient,
-    .compute =
-        [](const Application& a) {
-          return elementwise(a, Scalar::extent(a.attributes.get<Shape>("extent")[0]));
-        },
+    .compute = [](const Application& a) { return elementwise(a, Scalar::extent(a.attributes.get<Shape>("extent")[0])); },
 };
 
 Value input(Body& body, std::string_view name, const Type& type, Line line) {

@@ -84,8 +84,7 @@ constinit const Op select_op = {
         [](const Application& a) {
           const Type &condition = a.operand(0), &on = a.operand(1), &off = a.operand(2);
           if (condition.dtype != boolean || condition.shape != on.shape)
-            a.fail("the condition is {}, the choices are {}; it must be bool of their shape", condition.str(),
-                   on.str());
+            a.fail("the condition is {}, the choices are {}; it must be bool of their shape", condition.str(), on.str());
           if (on != off) a.fail("the choices differ: {} and {}", on.str(), off.str());
           return on;
         },
@@ -114,8 +113,7 @@ constinit const Op cast_op = {
           if (!is_float(from)) return std::vector<Value>{};
           return std::vector<Value>{through_mask(p.dy, [&](const Value& d) { return cast(d, arithmetic_of(from)); })};
         },
-    .compute =
-        [](const Application& a) { return elementwise(a, Scalar::to(a.result.dtype, read_operand(a, 0))); },
+    .compute = [](const Application& a) { return elementwise(a, Scalar::to(a.result.dtype, read_operand(a, 0))); },
     .moves = true,
 };
 
@@ -143,8 +141,8 @@ Value stop_gradient(Operand x) { return unary(stop_gradient_op, x); }
 Value select(Operand condition, Operand a, Operand b) {
   Value chooser = value_of("select", condition);
   if (!a.value && !b.value)
-    fail(condition.line, "select: one of the choices must be a Value, to give the numbers {} and {} a type",
-         a.number, b.number);
+    fail(condition.line, "select: one of the choices must be a Value, to give the numbers {} and {} a type", a.number,
+         b.number);
   unify("select", a, b);
   // The shapes of condition and choices stretch each other.
   if (chooser.shape() != a.value.shape()) {

@@ -35,10 +35,8 @@ Value unit(std::span<const Value> key, const Attributes& attributes, const Shape
 }
 
 Value draw(const Op& op, Graph& graph, DType dtype, Shape shape, Line line) {
-  return apply(
-      op, {graph.seed(), graph.step()},
-      attributes({{"dtype", dtype}, {"shape", std::move(shape)}, {"stream", graph.body().next_stream()}}),
-      line);
+  return apply(op, {graph.seed(), graph.step()},
+               attributes({{"dtype", dtype}, {"shape", std::move(shape)}, {"stream", graph.body().next_stream()}}), line);
 }
 
 }  // namespace
@@ -58,8 +56,7 @@ constinit const Op random_bits_op = {
           for (int64_t i = 0; i < a.result.rank(); ++i)
             element = element * Scalar::extent(a.result.shape[static_cast<size_t>(i)]) + Scalar::index(i);
           Scalar stream = Scalar::integer(a.attributes.get<int64_t>("stream"));
-          return elementwise(
-              a, Scalar::call(Scalar::philox, {read_operand(a, 0), stream, read_operand(a, 1), element}));
+          return elementwise(a, Scalar::call(Scalar::philox, {read_operand(a, 0), stream, read_operand(a, 1), element}));
         },
 };
 
@@ -97,15 +94,12 @@ constinit const Op bernoulli_op = {
     .type =
         [](const Application& a) {
           need_keys(a, 1);
-          if (!is_float(a.operand(0).dtype))
-            a.fail("the probability is {}; it must be f32 or f64", a.operand(0).str());
+          if (!is_float(a.operand(0).dtype)) a.fail("the probability is {}; it must be f32 or f64", a.operand(0).str());
           return Type{boolean, a.operand(0).shape};
         },
     .gradient = zero_gradient,
-    .expand =
-        [](std::span<const Value> x, const Attributes& attributes) {
-          return unit(x.subspan(1), attributes, x[0].shape(), x[0].dtype()) < x[0];
-        },
+    .expand = [](std::span<const Value> x,
+                 const Attributes& attributes) { return unit(x.subspan(1), attributes, x[0].shape(), x[0].dtype()) < x[0]; },
 };
 
 Value random_bits(Operand seed, Operand step, Shape shape, int64_t stream) {
@@ -124,8 +118,7 @@ Value bernoulli(Graph& graph, Operand p, Shape shape, std::source_location at) {
   if (!p.value && !(p.number >= 0 && p.number <= 1))
     fail(at, "bernoulli: the probability is {}; it must be in [0, 1]", p.number);
   Value probability = p.value ? broadcast_to(p, shape) : full(body, {f32, shape}, p.number, at);
-  return apply(bernoulli_op, {probability, graph.seed(), graph.step()},
-               attributes({{"stream", body.next_stream()}}), at);
+  return apply(bernoulli_op, {probability, graph.seed(), graph.step()}, attributes({{"stream", body.next_stream()}}), at);
 }
 
 Value dropout(Graph& graph, Operand x, double rate) {

@@ -19,8 +19,7 @@ Type reduced_type(const Application& a) {
 
 Definition reduce(const Application& a, const Axes& axes, Reduction reduction) {
   const Type& x = a.operand(0);
-  Definition definition{
-      .axes = a.result.shape, .reduced = {}, .reduction = reduction, .body = {}, .scatter = {}};
+  Definition definition{.axes = a.result.shape, .reduced = {}, .reduction = reduction, .body = {}, .scatter = {}};
   std::vector<Scalar> indices;
   int64_t kept = 0;
   for (int64_t axis = 0; axis < x.rank(); ++axis) {
@@ -46,9 +45,7 @@ Value reduction(const Op& op, const Operand& x, Axes axes) {
   return unary(op, x, attributes({{"axes", list(normalise_axes(op.name, of, std::move(axes), x.line))}}));
 }
 
-Value restored(const Pullback& p, const Value& d) {
-  return restore(d, p.x[0].shape(), p.attributes.axes("axes"));
-}
+Value restored(const Pullback& p, const Value& d) { return restore(d, p.x[0].shape(), p.attributes.axes("axes")); }
 
 // dy where x has its first extremum over the reduced axes in row-major order, 0 elsewhere.
 Gradients to_first(const Pullback& p, bool minimum) {
@@ -98,9 +95,7 @@ constinit const Op mean_op = {
     .gradient =
         [](const Pullback& p) {
           auto back = [&](const Value& d) { return restored(p, d); };
-          auto share = [&](const Value& d) {
-            return restored(p, over_count(d, p.x[0], p.attributes.axes("axes")));
-          };
+          auto share = [&](const Value& d) { return restored(p, over_count(d, p.x[0], p.attributes.axes("axes"))); };
           return Gradients{through_mask(p.dy, share, back)};
         },
     .expand =
@@ -126,8 +121,7 @@ constinit const Op prod_op = {
           Shape square = flat.shape();
           square.push_back(square.back());
           Value pairs = restore(flat, square, {last});
-          Value others =
-              prod(select(equal(position(pairs, last), position(pairs, last + 1)), 1, pairs), {last + 1});
+          Value others = prod(select(equal(position(pairs, last), position(pairs, last + 1)), 1, pairs), {last + 1});
           return Gradients{scale(restored(p, p.dy), unflatten_axes(others, x.shape(), axes))};
         },
     .compute = reduce_axes<Reduction::product>,
@@ -162,10 +156,7 @@ constinit const Op argmax_op = {
           return result;
         },
     .gradient = zero_gradient,
-    .compute =
-        [](const Application& a) {
-          return reduce(a, {a.attributes.get<int64_t>("axis")}, Reduction::argmax);
-        },
+    .compute = [](const Application& a) { return reduce(a, {a.attributes.get<int64_t>("axis")}, Reduction::argmax); },
 };
 
 Value sum(Operand x, Axes axes) { return reduction(sum_op, x, std::move(axes)); }

@@ -1,6 +1,6 @@
 // Views: the same elements under other indices. Only concat and pad have elements of more than one origin.
-// Along an axis whose extent is a multiple of run-time sizes, what is cut off or joined is a multiple of the same sizes, since a
-// type has no extent n + 1; a slice may also be fixed.
+// Along an axis whose extent is a multiple of run-time sizes, what is cut off or joined is a multiple of the same sizes, since
+// a type has no extent n + 1; a slice may also be fixed.
 #include "ir/ops/build.h"
 
 namespace tenon {
@@ -56,7 +56,8 @@ std::vector<std::pair<size_t, size_t>> matching_runs(const Shape& from, const Sh
 // The extent of an axis that gets longer.
 Extent grown(const Application& a, int64_t axis, Extent extent, Extent by) {
   if (!extent.like(by))
-    a.fail("axis {} is {} and would get {} more; a run-time size grows by multiples of itself alone", axis, extent.str(), by.str());
+    a.fail("axis {} is {} and would get {} more; a run-time size grows by multiples of itself alone", axis, extent.str(),
+           by.str());
   int64_t sum;
   if (__builtin_add_overflow(extent.count, by.count, &sum)) a.fail("axis {} would overflow", axis);
   return extent + by;
@@ -89,8 +90,7 @@ Extent sliced(const Application& a, int64_t axis, Extent begin, Extent end, int6
   if (step < 1) a.fail("step {} must be at least 1; to go backwards, reverse first", step);
   const int64_t count = end.count - begin.count;
   if (fixed) return count == 0 ? 0 : (count - 1) / step + 1;
-  if (count % step != 0)
-    a.fail("{} of axis {} of {} is no multiple of its step {}", said(), axis, a.operand(0).str(), step);
+  if (count % step != 0) a.fail("{} of axis {} of {} is no multiple of its step {}", said(), axis, a.operand(0).str(), step);
   return {count / step, count == 0 ? nullptr : extent.sizes};
 }
 
@@ -105,14 +105,10 @@ constinit const Op reshape_op = {
           Type result{x.dtype, attribute<Shape>(a, "shape")};
           need_possible(a, result);
           if (result.elements() != x.elements())
-            a.fail("{} has {} elements, {} has {}", x.str(), x.elements().str(), result.str(),
-                   result.elements().str());
+            a.fail("{} has {} elements, {} has {}", x.str(), x.elements().str(), result.str(), result.elements().str());
           return result;
         },
-    .gradient =
-        [](const Pullback& p) {
-          return view_gradient(p, [&](const Value& d) { return reshape(d, p.x[0].shape()); });
-        },
+    .gradient = [](const Pullback& p) { return view_gradient(p, [&](const Value& d) { return reshape(d, p.x[0].shape()); }); },
     .compute =
         [](const Application& a) {
           const Shape &from = a.operand(0).shape, &to = a.result.shape;
@@ -120,8 +116,7 @@ constinit const Op reshape_op = {
           size_t i = 0, j = 0;
           for (auto [from_end, to_end] : matching_runs(from, to)) {
             Scalar flat = Scalar::integer(0);
-            for (; j < to_end; ++j)
-              flat = flat * Scalar::extent(to[j]) + Scalar::index(static_cast<int64_t>(j));
+            for (; j < to_end; ++j) flat = flat * Scalar::extent(to[j]) + Scalar::index(static_cast<int64_t>(j));
             size_t begin = i;
             for (; i < from_end; ++i) {
               Extent inner = elements(Shape(from.begin() + static_cast<std::ptrdiff_t>(i) + 1,
@@ -151,8 +146,7 @@ constinit const Op transpose_op = {
     .gradient =
         [](const Pullback& p) {
           Axes permutation = p.attributes.axes("permutation"), inverse(permutation.size());
-          for (size_t i = 0; i < inverse.size(); ++i)
-            inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
+          for (size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
           return view_gradient(p, [&](const Value& d) { return transpose(d, inverse); });
         },
     .compute =
@@ -254,8 +248,7 @@ constinit const Op concat_op = {
             Type other = part;
             if (other.rank() == result.rank()) other.shape[static_cast<size_t>(axis)] = total;
             if (other != result)
-              a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(),
-                     a.operand(0).str(), axis);
+              a.fail("part {} is {}, part 0 is {}; they may differ on axis {} only", i, part.str(), a.operand(0).str(), axis);
             if (i > 0) total = grown(a, axis, total, part.shape[static_cast<size_t>(axis)]);
           }
           return result;
@@ -285,8 +278,8 @@ constinit const Op concat_op = {
             std::vector<Scalar> indices = own_indices(a.result);
             Scalar at = indices[axis];
             indices[axis] = at - Scalar::extent(begin);
-            body = Scalar::read_if(Scalar::extent(begin) <= at && at < Scalar::extent(end),
-                                   static_cast<int64_t>(i), a.result.dtype, std::move(indices), body);
+            body = Scalar::read_if(Scalar::extent(begin) <= at && at < Scalar::extent(end), static_cast<int64_t>(i),
+                                   a.result.dtype, std::move(indices), body);
             end = begin;
           }
           return elementwise(a, body);
@@ -320,23 +313,20 @@ constinit const Op pad_op = {
               a.fail("{} is not a value of {}", value, name(result.dtype));
           const Shape &low = attribute<Shape>(a, "low"), &high = attribute<Shape>(a, "high");
           if (low.size() != result.shape.size() || high.size() != result.shape.size())
-            a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(),
-                   high.size());
+            a.fail("needs one number per axis of {}, got {} low and {} high", result.str(), low.size(), high.size());
           for (size_t i = 0; i < low.size(); ++i) {
             if (low[i].count < 0 || high[i].count < 0)
               a.fail("axis {} would get {} and {}; slice instead", i, low[i].str(), high[i].str());
-            for (Extent more : {low[i], high[i]})
-              result.shape[i] = grown(a, static_cast<int64_t>(i), result.shape[i], more);
+            for (Extent more : {low[i], high[i]}) result.shape[i] = grown(a, static_cast<int64_t>(i), result.shape[i], more);
           }
           return result;
         },
     .gradient =
         [](const Pullback& p) {
-          const Shape &low = p.attributes.get<Shape>("low");
+          const Shape& low = p.attributes.get<Shape>("low");
           return view_gradient(p, [&](Value d) {
             for (size_t i = 0; i < low.size(); ++i)
-              if (d.shape()[i] != p.x[0].shape()[i])
-                d = slice(d, static_cast<int64_t>(i), low[i], low[i] + p.x[0].shape()[i]);
+              if (d.shape()[i] != p.x[0].shape()[i]) d = slice(d, static_cast<int64_t>(i), low[i], low[i] + p.x[0].shape()[i]);
             return d;
           });
         },
@@ -354,8 +344,7 @@ constinit const Op pad_op = {
           }
           if (!guard) return view(a, std::move(indices));
           const int64_t* exact = exact_value(a);
-          Scalar value = exact ? Scalar::integer(*exact)
-                               : Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
+          Scalar value = exact ? Scalar::integer(*exact) : Scalar::number(a.result.dtype, a.attributes.get<double>("value"));
           return elementwise(a, Scalar::read_if(guard, 0, a.result.dtype, std::move(indices), value));
         },
     .moves = true,

@@ -43,8 +43,8 @@ Type loss_type(const Application& a) {
   const Type &z = a.operand(0), &target = a.operand(1);
   bool fits = is_integer(target.dtype) ? target.shape == row.shape : target == z;
   if (!fits)
-    a.fail("the target is {}, the scores are {}; it must be integer labels {} or a distribution {}",
-           target.str(), z.str(), str(row.shape), z.str());
+    a.fail("the target is {}, the scores are {}; it must be integer labels {} or a distribution {}", target.str(), z.str(),
+           str(row.shape), z.str());
   return row;
 }
 
@@ -85,10 +85,8 @@ constinit const Op log_softmax_op = {
     .name = "log_softmax",
     .operands = 1,
     .type = logits,
-    .gradient =
-        [](const Pullback& p) { return Gradients{p.dy - softmax(p.x[0]) * spread(row_sum(p.dy), p.y)}; },
-    .expand = [](std::span<const Value> x,
-                 const Attributes&) { return shifted(x[0]) - spread(log1p(others(x[0])), x[0]); },
+    .gradient = [](const Pullback& p) { return Gradients{p.dy - softmax(p.x[0]) * spread(row_sum(p.dy), p.y)}; },
+    .expand = [](std::span<const Value> x, const Attributes&) { return shifted(x[0]) - spread(log1p(others(x[0])), x[0]); },
 };
 
 constinit const Op logsumexp_op = {
@@ -110,16 +108,14 @@ constinit const Op cross_entropy_op = {
           auto repeat = [&](const Value& d) { return spread(d, probability); };
           if (is_integer(target.dtype())) {
             Value hot = at_label(probability, target);
-            return Gradients{
-                through_mask(
-                    p.dy, [&](const Value& d) { return select(hot, -repeat(d) / probability, 0); }, repeat),
-                Value()};
+            return Gradients{through_mask(
+                                 p.dy, [&](const Value& d) { return select(hot, -repeat(d) / probability, 0); }, repeat),
+                             Value()};
           }
           Value absent = logical_and(equal(target, 0), equal(probability, 0));
           return Gradients{
               through_mask(
-                  p.dy, [&](const Value& d) { return select(absent, 0, -repeat(d) * target / probability); },
-                  repeat),
+                  p.dy, [&](const Value& d) { return select(absent, 0, -repeat(d) * target / probability); }, repeat),
               through_mask(
                   p.dy, [&](const Value& d) { return -repeat(d) * log(probability); }, repeat)};
         },
@@ -190,9 +186,7 @@ Value cross_entropy(Operand p, Operand target) {
   require_support(value_of("cross_entropy", p), Support::unit_interval, "cross_entropy: p", p.line);
   return row_loss(cross_entropy_op, p, target);
 }
-Value softmax_cross_entropy(Operand z, Operand target) {
-  return row_loss(softmax_cross_entropy_op, z, target);
-}
+Value softmax_cross_entropy(Operand z, Operand target) { return row_loss(softmax_cross_entropy_op, z, target); }
 Value sigmoid_cross_entropy(Operand z, Operand target) { return binary(sigmoid_cross_entropy_op, z, target); }
 Value softmax(Operand z, int64_t axis) { return over_axis(softmax_op, z, axis); }
 Value log_softmax(Operand z, int64_t axis) { return over_axis(log_softmax_op, z, axis); }

@@ -26,8 +26,10 @@ void unify(std::string_view operation, Operand& a, Operand& b) {
   if (!a.value) a.value = adopt(operation, a, b.value, line);
   if (!b.value) b.value = adopt(operation, b, a.value, line);
   if (a.value.dtype() != b.value.dtype())
-    fail(line, "{}: element types differ: a is {}, b is {}; cast {}", operation, a.value.type().str(),
-         b.value.type().str(), is_storage(a.value.dtype()) ? "a" : is_storage(b.value.dtype()) ? "b" : "one of them");
+    fail(line, "{}: element types differ: a is {}, b is {}; cast {}", operation, a.value.type().str(), b.value.type().str(),
+         is_storage(a.value.dtype())   ? "a"
+         : is_storage(b.value.dtype()) ? "b"
+                                       : "one of them");
   if (a.value.shape() == b.value.shape()) return;
   Shape shape = common_shape(operation, a.value, b.value, line);
   a.value = broadcast_to(Operand(a.value, line), shape);
@@ -101,15 +103,13 @@ Value pad(Operand x, Shape low, Shape high, Operand value) {
 
 Value reverse(Operand x, Axes axes) {
   Value of = value_of("reverse", x);
-  return unary(reverse_op, x,
-               attributes({{"axes", list(normalise_axes("reverse", of, std::move(axes), x.line))}}));
+  return unary(reverse_op, x, attributes({{"axes", list(normalise_axes("reverse", of, std::move(axes), x.line))}}));
 }
 
 Value expand_dims(Operand x, int64_t axis) {
   Value of = value_of("expand_dims", x);
   int64_t at = axis < 0 ? axis + of.rank() + 1 : axis;
-  if (at < 0 || at > of.rank())
-    fail(x.line, "expand_dims: {} has no place for an axis {}", of.type().str(), axis);
+  if (at < 0 || at > of.rank()) fail(x.line, "expand_dims: {} has no place for an axis {}", of.type().str(), axis);
   Shape shape = of.shape();
   shape.insert(shape.begin() + at, 1);
   return reshape(x, std::move(shape));

@@ -69,13 +69,11 @@ struct Batches::Loader {
 
   Loader(std::vector<Tensor> given, int64_t batch, const BatchOptions& options)
       : tensors(std::move(given)), batch(batch), options(options) {
-    if (tensors.empty() || tensors[0].rank() == 0)
-      throw Error("batches: at least one tensor with a first axis");
+    if (tensors.empty() || tensors[0].rank() == 0) throw Error("batches: at least one tensor with a first axis");
     count = tensors[0].extents()[0];
     for (const Tensor& tensor : tensors)
       if (tensor.rank() == 0 || tensor.extents()[0] != count)
-        throw Error(fmt::format("batches: the numbers of examples differ: {} and {}", tensors[0].str(),
-                                tensor.str()));
+        throw Error(fmt::format("batches: the numbers of examples differ: {} and {}", tensors[0].str(), tensor.str()));
     if (batch < 1) throw Error(fmt::format("batches: the batch is {}, valid is 1 or more", batch));
     usable = options.drop_last ? count / batch * batch : count;
     if (usable == 0) throw Error(fmt::format("batches: no batch of {} in {} examples", batch, count));
@@ -196,8 +194,7 @@ Batches::~Batches() = default;
 bool Batches::next() { return loader_->next(); }
 
 const Tensor& Batches::operator[](size_t i) const {
-  if (i >= loader_->tensors.size())
-    throw Error(fmt::format("batches: tensor {} of {}", i, loader_->tensors.size()));
+  if (i >= loader_->tensors.size()) throw Error(fmt::format("batches: tensor {} of {}", i, loader_->tensors.size()));
   return loader_->buffers[loader_->current].views[i];
 }
 
@@ -209,8 +206,7 @@ Position Batches::position() const { return loader_->position; }
 
 void Batches::seek(Position position) {
   if (position.epoch < 0 || position.row < 0 || position.row >= loader_->usable)
-    throw Error(fmt::format("batches: no row {} in epoch {} of {} examples", position.row, position.epoch,
-                            loader_->usable));
+    throw Error(fmt::format("batches: no row {} in epoch {} of {} examples", position.row, position.epoch, loader_->usable));
   if (loader_->in_flight) loader_->await();
   loader_->position = position;
   loader_->epoch_ended = false;

@@ -22,10 +22,8 @@ struct Field {
 // doubled quote.
 class Scanner {
  public:
-  Scanner(std::string_view text, std::string_view name, char separator)
-      : window_(text), name_(name), separator_(separator) {}
-  Scanner(InputFile& file, char separator)
-      : file_(&file), piece_(piece_size, ' '), name_(file.name()), separator_(separator) {}
+  Scanner(std::string_view text, std::string_view name, char separator) : window_(text), name_(name), separator_(separator) {}
+  Scanner(InputFile& file, char separator) : file_(&file), piece_(piece_size, ' '), name_(file.name()), separator_(separator) {}
 
   int64_t line() const { return line_; }
   std::string_view name() const { return name_; }
@@ -76,8 +74,8 @@ class Scanner {
     std::memmove(piece_.data(), piece_.data() + at_, kept);
     passed_ += at_;
     at_ = 0;
-    const int64_t got = file_->read(reinterpret_cast<std::byte*>(piece_.data() + kept),
-                                    static_cast<int64_t>(piece_.size() - kept));
+    const int64_t got =
+        file_->read(reinterpret_cast<std::byte*>(piece_.data() + kept), static_cast<int64_t>(piece_.size() - kept));
     window_ = {piece_.data(), kept + static_cast<size_t>(got)};
     if (got == 0) file_ = nullptr;
   }
@@ -127,8 +125,7 @@ double number(const Scanner& scanner, const Field& field) {
   double value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc() || end != text.data() + text.size())
-    scanner.stop(field.line, field.column,
-                 fmt::format("expected a number, found '{}'", field.text.substr(0, 40)));
+    scanner.stop(field.line, field.column, fmt::format("expected a number, found '{}'", field.text.substr(0, 40)));
   return value;
 }
 
@@ -153,8 +150,7 @@ Csv read_table(Scanner& scanner, const CsvOptions& options) {
                        fmt::format("the table up to line {}", scanner.line()));
     }
     if (columns == 0) columns = count;
-    if (count != columns)
-      scanner.stop(line, 1, fmt::format("the row has {} fields, the first has {}", count, columns));
+    if (count != columns) scanner.stop(line, 1, fmt::format("the row has {} fields, the first has {}", count, columns));
     rows += !names;
   }
   if (rows == 0) throw Error(fmt::format("{}: no rows", scanner.name()));

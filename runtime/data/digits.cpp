@@ -19,8 +19,7 @@ namespace {
 // Each style: strokes separated by commas; each point two figures, x to the right and y down. A doubled point
 // is a corner of the spline.
 constexpr std::array<std::array<std::string_view, 3>, 10> skeletons = {{
-    {"40 11 04 06 28 49 78 96 93 71 40 20", "61 30 04 06 28 59 87 84 72 50 20",
-     "50 12 06 38 69 86 83 61 40 22"},
+    {"40 11 04 06 28 49 78 96 93 71 40 20", "61 30 04 06 28 59 87 84 72 50 20", "50 12 06 38 69 86 83 61 40 22"},
     {"50 59", "23 50 50 59", "22 40 40 49, 29 69"},
     {"12 30 60 82 84 56 19 19 89", "02 20 60 83 76 39 18 27 58 89", "11 40 71 73 55 28 09 09 88"},
     {"11 40 71 83 44 44 75 87 59 18", "10 80 80 44 44 76 88 59 18", "02 30 70 83 54 34 54 86 78 49 08"},
@@ -28,8 +27,7 @@ constexpr std::array<std::array<std::string_view, 3>, 10> skeletons = {{
     {"80 20 20 14 14 54 86 88 49 18", "20 14 14 53 85 87 59 18, 20 90", "81 40 22 44 75 78 49 18"},
     {"70 31 05 07 29 69 87 75 44 16", "50 24 07 39 78 75 45 17", "81 50 13 06 28 59 88 76 55 27"},
     {"00 90 90 39", "00 80 80 39, 25 75", "02 00 00 90 56 49"},
-    {"82 50 21 23 54 86 88 59 18 16 54 82", "54 32 30 50 72 54 16 18 49 79 87 54",
-     "81 40 12 54 87 59 17 53 81"},
+    {"82 50 21 23 54 86 88 59 18 16 54 82", "54 32 30 50 72 54 16 18 49 79 87 54", "81 40 12 54 87 59 17 53 81"},
     {"82 50 21 13 35 65 82 82 79", "82 50 11 14 45 82 85 68 39 18", "72 40 12 34 72 72 59"},
 }};
 
@@ -74,8 +72,7 @@ class Hand {
     const float cosine = (1 - half_turn * half_turn) / (1 + half_turn * half_turn);
     const float sine = 2 * half_turn / (1 + half_turn * half_turn);
     const float shear = random.bell(0.15f) - 0.08f;
-    const float width = random.uniform(0.9f, 1.8f),
-                height = random.uniform(1.5f, 2.2f);  // pixels per lattice step
+    const float width = random.uniform(0.9f, 1.8f), height = random.uniform(1.5f, 2.2f);  // pixels per lattice step
     across_ = {width * cosine, width * sine};
     down_ = {height * (shear * cosine - sine), height * (shear * sine + cosine)};
     place_ = {14 + random.bell(1.1f), 14 + random.bell(1.1f)};
@@ -123,8 +120,8 @@ class Paper {
       Point last = p1;
       for (int piece = 1; piece <= pieces; ++piece) {
         const float t = static_cast<float>(piece) / pieces, u = 1 - t;
-        const Point next = (u * u * (1 + 2 * t)) * p1 + (t * t * (3 - 2 * t)) * p2 + (t * u * u) * slope1 -
-                           (t * t * u) * slope2;
+        const Point next =
+            (u * u * (1 + 2 * t)) * p1 + (t * t * (3 - 2 * t)) * p2 + (t * u * u) * slope1 - (t * t * u) * slope2;
         segment(last, next, radius, strength);
         last = next;
       }
@@ -168,8 +165,7 @@ void draw_clutter(Random& random, Paper& paper) {
   }
 }
 
-void write_set(const std::filesystem::path& folder, const std::string& name, int64_t first, int64_t count,
-               uint64_t seed) {
+void write_set(const std::filesystem::path& folder, const std::string& name, int64_t first, int64_t count, uint64_t seed) {
   Tensor images(u8, {count, Digit::side, Digit::side}), labels(u8, {count});
   auto pixel = images.write<uint8_t>().begin();
   for (int64_t i = 0; i < count; ++i) {
@@ -203,8 +199,7 @@ Digit draw_digit(uint64_t seed, int64_t index) {
 
 void write_digits(const std::filesystem::path& folder, int64_t train, int64_t test, uint64_t seed) {
   if (train < 1 || test < 1)
-    fail({}, "write_digits: at least one digit to train and one to test is needed, not {} and {}", train,
-         test);
+    fail({}, "write_digits: at least one digit to train and one to test is needed, not {} and {}", train, test);
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) fail({}, "write_digits: cannot make {}: {}", folder.string(), error.message());

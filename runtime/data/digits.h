@@ -21,7 +21,6 @@ Digit draw_digit(uint64_t seed, int64_t index);
 // Writes `train` digits, then `test` others that follow them in the sequence, as the four files of MNIST:
 // train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte. The
 // folder is made if it is not there. Error if a count is below 1 or a file cannot be written.
-void write_digits(const std::filesystem::path& folder, int64_t train = 20000, int64_t test = 4000,
-                  uint64_t seed = 1);
+void write_digits(const std::filesystem::path& folder, int64_t train = 20000, int64_t test = 4000, uint64_t seed = 1);
 
 }  // namespace tenon

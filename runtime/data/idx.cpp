@@ -15,8 +15,7 @@ struct TypeRow {
   int64_t bytes;
   DType dtype;
 };
-constexpr TypeRow types[] = {{0x08, 1, u8},  {0x09, 1, i32}, {0x0b, 2, i32},
-                             {0x0c, 4, i32}, {0x0d, 4, f32}, {0x0e, 8, f64}};
+constexpr TypeRow types[] = {{0x08, 1, u8}, {0x09, 1, i32}, {0x0b, 2, i32}, {0x0c, 4, i32}, {0x0d, 4, f32}, {0x0e, 8, f64}};
 
 void swap_elements(std::byte* data, int64_t elements, int64_t bytes) {
   if (bytes == 1 || std::endian::native == std::endian::big) return;
@@ -37,14 +36,14 @@ void widen(const std::byte* from, std::span<int32_t> to) {
 Tensor read_elements(InputFile& file) {
   std::array<std::byte, 4> head;
   file.read_exactly(head.data(), 4, "the magic number");
-  const auto* type = std::find_if(std::begin(types), std::end(types),
-                                  [&](const TypeRow& row) { return std::byte(row.code) == head[2]; });
+  const auto* type =
+      std::find_if(std::begin(types), std::end(types), [&](const TypeRow& row) { return std::byte(row.code) == head[2]; });
   if (head[0] != std::byte{0} || head[1] != std::byte{0} || type == std::end(types))
-    throw Error(fmt::format(
-        "{}: not IDX: it begins with {:02x} {:02x} {:02x} {:02x}, expected 00 00, a type (08, 09, "
-        "0b to 0e) and the rank",
-        file.name(), std::to_integer<int>(head[0]), std::to_integer<int>(head[1]),
-        std::to_integer<int>(head[2]), std::to_integer<int>(head[3])));
+    throw Error(
+        fmt::format("{}: not IDX: it begins with {:02x} {:02x} {:02x} {:02x}, expected 00 00, a type (08, 09, "
+                    "0b to 0e) and the rank",
+                    file.name(), std::to_integer<int>(head[0]), std::to_integer<int>(head[1]), std::to_integer<int>(head[2]),
+                    std::to_integer<int>(head[3])));
   Extents extents;
   int64_t elements = 1, bytes = 0;
   for (int axis = 0; axis < std::to_integer<int>(head[3]); ++axis) {
@@ -54,8 +53,7 @@ Tensor read_elements(InputFile& file) {
     for (std::byte b : extent) value = value << 8 | std::to_integer<int64_t>(b);
     extents.push_back(value);
     if (__builtin_mul_overflow(elements, value, &elements) || __builtin_mul_overflow(elements, 8, &bytes))
-      throw Error(
-          fmt::format("{}: the extents {} overflow at byte {}", file.name(), str(extents), file.offset()));
+      throw Error(fmt::format("{}: the extents {} overflow at byte {}", file.name(), str(extents), file.offset()));
   }
   bytes = elements * type->bytes;
   const std::string what = fmt::format("the elements of {}{}", name(type->dtype), str(extents));
@@ -84,24 +82,20 @@ void write_idx(const std::filesystem::path& path, const Tensor& tensor) {
     return row.dtype == tensor.dtype() && row.bytes == byte_size(row.dtype);
   });
   if (type == std::end(types) || tensor.rank() > 255)
-    throw Error(fmt::format("{}: IDX cannot hold {}: it has u8, i32, f32, f64 and ranks to 255",
-                            path.string(), tensor.str()));
+    throw Error(fmt::format("{}: IDX cannot hold {}: it has u8, i32, f32, f64 and ranks to 255", path.string(), tensor.str()));
   std::vector<std::byte> head = {std::byte{0}, std::byte{0}, std::byte(type->code),
                                  std::byte(static_cast<uint8_t>(tensor.rank()))};
   for (int64_t extent : tensor.extents()) {
     if (extent > UINT32_MAX)
-      throw Error(
-          fmt::format("{}: IDX cannot hold {}: an extent is above 2^32 - 1", path.string(), tensor.str()));
-    for (int shift = 24; shift >= 0; shift -= 8)
-      head.push_back(std::byte(static_cast<uint8_t>(extent >> shift)));
+      throw Error(fmt::format("{}: IDX cannot hold {}: an extent is above 2^32 - 1", path.string(), tensor.str()));
+    for (int shift = 24; shift >= 0; shift -= 8) head.push_back(std::byte(static_cast<uint8_t>(extent >> shift)));
   }
   const Tensor swapped = type->bytes == 1 ? tensor : [&] {
     Tensor copy = tensor.clone();
     swap_elements(copy.writable_data(), copy.elements(), type->bytes);
     return copy;
   }();
-  const std::span<const std::byte> parts[] = {head,
-                                              {swapped.data(), static_cast<size_t>(swapped.byte_count())}};
+  const std::span<const std::byte> parts[] = {head, {swapped.data(), static_cast<size_t>(swapped.byte_count())}};
   replace_file(path, parts);
 }
 

@@ -16,8 +16,7 @@ constexpr int64_t largest_header = 1 << 20;  // one of the supported types has a
 // order.
 class Header {
  public:
-  Header(std::string_view text, int64_t offset, std::string_view name)
-      : text_(text), offset_(offset), name_(name) {}
+  Header(std::string_view text, int64_t offset, std::string_view name) : text_(text), offset_(offset), name_(name) {}
 
   void parse(DType& dtype, Extents& extents) {
     bool descr = false, order = false, shape = false;
@@ -49,8 +48,7 @@ class Header {
 
  private:
   [[noreturn]] void stop(std::string_view what) const {
-    throw Error(
-        fmt::format("{}: bad NPY header at byte {}: {}", name_, offset_ + static_cast<int64_t>(at_), what));
+    throw Error(fmt::format("{}: bad NPY header at byte {}: {}", name_, offset_ + static_cast<int64_t>(at_), what));
   }
   void skip_space() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\n')) ++at_;
@@ -114,13 +112,12 @@ Tensor read_array(InputFile& file) {
   if (std::memcmp(head.data(), magic.data(), magic.size()) != 0 || head[6] < 1 || head[6] > 3 || head[7] != 0)
     throw Error(fmt::format("{}: not NPY 1.0, 2.0 or 3.0 at byte 0", file.name()));
   std::array<unsigned char, 4> size{};
-  file.read_exactly(reinterpret_cast<std::byte*>(size.data()), head[6] == 1 ? 2 : 4,
-                    "the size of the header");
+  file.read_exactly(reinterpret_cast<std::byte*>(size.data()), head[6] == 1 ? 2 : 4, "the size of the header");
   const int64_t bytes = size[0] | int64_t{size[1]} << 8 | int64_t{size[2]} << 16 | int64_t{size[3]} << 24;
   file.expect(bytes, "the header");
   if (bytes > largest_header)
-    throw Error(fmt::format("{}: bad NPY header at byte 8: it has {} bytes, the limit is {}", file.name(),
-                            bytes, largest_header));
+    throw Error(
+        fmt::format("{}: bad NPY header at byte 8: it has {} bytes, the limit is {}", file.name(), bytes, largest_header));
   const int64_t offset = file.offset();
   std::string text(static_cast<size_t>(bytes), ' ');
   file.read_exactly(reinterpret_cast<std::byte*>(text.data()), bytes, "the header");
@@ -158,13 +155,10 @@ void write_npy(const std::filesystem::path& path, const Tensor& tensor) {
     throw Error(fmt::format("{}: NPY cannot hold {}: cast it to f32, or write safetensors", path.string(), tensor.str()));
   std::string shape;
   for (int64_t extent : tensor.extents()) shape += fmt::format("{}, ", extent);
-  std::string header =
-      fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
-  while ((magic.size() + 4 + header.size() + 1) % 64 != 0)
-    header += ' ';  // the elements begin at a multiple of 64
+  std::string header = fmt::format("{{'descr': '{}', 'fortran_order': False, 'shape': ({}), }}", type, shape);
+  while ((magic.size() + 4 + header.size() + 1) % 64 != 0) header += ' ';  // the elements begin at a multiple of 64
   header += '\n';
-  if (header.size() > UINT16_MAX)
-    throw Error(fmt::format("{}: NPY 1.0 cannot hold {}", path.string(), tensor.str()));
+  if (header.size() > UINT16_MAX) throw Error(fmt::format("{}: NPY 1.0 cannot hold {}", path.string(), tensor.str()));
   std::string head(magic);
   head += {1, 0, static_cast<char>(header.size() & 0xff), static_cast<char>(header.size() >> 8)};
   head += header;

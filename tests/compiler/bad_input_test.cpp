@@ -38,8 +38,7 @@ struct Run {
     std::vector<Tensor> before;
     for (const StateBinding& state : program.states) before.push_back(session.read(state.name));
     const std::string text = message([&] { session.run(entry, inputs); });
-    for (size_t i = 0; i < before.size(); ++i)
-      CHECK(before[i].same_bits(session.read(program.states[i].name)));
+    for (size_t i = 0; i < before.size(); ++i) CHECK(before[i].same_bits(session.read(program.states[i].name)));
     return text;
   }
 };
@@ -51,8 +50,7 @@ TEST_CASE("a compiled step refuses what it cannot run, and changes nothing") {
   r.session.init(1);
   r.session.run("train", {{"x", r.rows}, {"label", r.labels}});
   CHECK(r.fails("train", {{"x", r.rows}}) == at(5) + "train: input label: i32[n] is missing");
-  CHECK(r.fails("train", {{"x", r.rows}, {"label", r.labels}, {"x", r.rows}}) ==
-        at(4) + "train: input x is given twice");
+  CHECK(r.fails("train", {{"x", r.rows}, {"label", r.labels}, {"x", r.rows}}) == at(4) + "train: input x is given twice");
   CHECK(r.fails("train", {{"x", r.rows}, {"y", r.labels}}) ==
         "train: no input is called y; inputs: x: f32[n,3], label: i32[n]");
   CHECK(r.fails("train", {{"x", Tensor(f64, {2, 3})}, {"label", r.labels}}) ==
@@ -81,9 +79,7 @@ TEST_CASE("a label out of range names row and value, at the door and when it is 
         at(10) + "pick: index[1] is 4, valid is 0 <= index < 4");
   CHECK(r.fails("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", -1}}) ==
         at(10) + "pick: index[0] is -1, valid is 0 <= index < 4");
-  CHECK(message([&] {
-          r.session.run("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", 0}});
-        }) == "no error");
+  CHECK(message([&] { r.session.run("computed", {{"x", r.rows}, {"label", r.labels}, {"shift", 0}}); }) == "no error");
 }
 
 TEST_CASE("only the part of an index input that is read must be in range") {
@@ -111,7 +107,8 @@ TEST_CASE("a label out of range is an error also where the loss itself is no out
   const Program program = compile(g);
   Session session(program);
   session.init(1);
-  const std::string text = message(
-      [&] { session.run("train", {{"x", Tensor(f32, {2, 3})}, {"label", Tensor::of<int32_t>({2}, {0, 4})}}); });
+  const std::string text = message([&] {
+    session.run("train", {{"x", Tensor(f32, {2, 3})}, {"label", Tensor::of<int32_t>({2}, {0, 4})}});
+  });
   CHECK(text.find("label[1] is 4, valid is 0 <= label < 4") != std::string::npos);
 }

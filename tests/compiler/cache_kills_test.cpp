@@ -10,8 +10,7 @@ namespace {
 int64_t kill_savers(int count) {
   const Folder folder;
   const auto save = [&](int64_t number) {
-    store_code(folder.path(), "the key",
-               std::vector{std::to_string(number), std::string(300'000, static_cast<char>(number))});
+    store_code(folder.path(), "the key", std::vector{std::to_string(number), std::string(300'000, static_cast<char>(number))});
   };
   const auto load = [&] {
     const auto parts = load_code(folder.path(), "the key");

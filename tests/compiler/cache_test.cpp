@@ -38,9 +38,7 @@ std::vector<std::byte> trained(const Program& program) {
   return bytes;
 }
 
-bool says(const Program& program, const std::string& what) {
-  return program.summary().find(what) != std::string::npos;
-}
+bool says(const Program& program, const std::string& what) { return program.summary().find(what) != std::string::npos; }
 
 Program compile_in(const Folder& folder, CompileOptions options = {}) {
   options.cache = folder.path().string();
@@ -78,7 +76,8 @@ TEST_CASE("a cache filled for one instruction set is not used for another") {
   Folder folder;
   for (Isa isa : {Isa::sse2, Isa::avx2, Isa::avx512}) {
     if (Target::host().isa < isa) continue;
-    const Program cold = compile_in(folder, {.target = Target::host(isa)}), warm = compile_in(folder, {.target = Target::host(isa)});
+    const Program cold = compile_in(folder, {.target = Target::host(isa)}),
+                  warm = compile_in(folder, {.target = Target::host(isa)});
     CHECK(says(cold, "added to the cache"));
     CHECK(says(warm, "found in the cache"));
     CHECK(trained(warm) == trained(cold));
@@ -180,8 +179,7 @@ TEST_CASE("native listings are of code that is compiled") {
 }
 
 // The last one: ctest finds a test by its file.
-TEST_CASE(
-    "another program, and the same one at other places in its source, are told apart by what they compute") {
+TEST_CASE("another program, and the same one at other places in its source, are told apart by what they compute") {
   Folder folder;
   compile_in(folder);
   Graph graph;

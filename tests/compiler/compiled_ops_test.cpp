@@ -59,8 +59,7 @@ void check_compiled(const Sample& sample, DType floating) {
   EntryResult expected = evaluate_entry(graph.body(), "sample", bindings, Sample::n);
   for (const auto& [name, value] : outputs) {
     Tensor actual = step.output(name);
-    Comparison comparison =
-        compare(expected.outputs.at(name), {actual.data(), static_cast<size_t>(actual.byte_count())}, 2);
+    Comparison comparison = compare(expected.outputs.at(name), {actual.data(), static_cast<size_t>(actual.byte_count())}, 2);
     CHECK_MESSAGE(comparison.agree(), name << ": " << comparison.str());
   }
 }

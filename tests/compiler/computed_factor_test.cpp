@@ -36,23 +36,17 @@ constexpr Spelling spellings[] = {
      [](Value a, Value, Value c, Extent n) {
        return contract(a, broadcast(exp(c), {n, c.shape()[0]}, {1}), "i,ij->j");
      },
-     [](const float* a, const float*, float c) {
-       return sum_of(a, rows) * std::exp(static_cast<double>(c));
-     }},
+     [](const float* a, const float*, float c) { return sum_of(a, rows) * std::exp(static_cast<double>(c)); }},
     {"ij,i->j",
      [](Value a, Value, Value c, Extent n) {
        return contract(broadcast(exp(c), {n, c.shape()[0]}, {1}), a, "ij,i->j");
      },
-     [](const float* a, const float*, float c) {
-       return sum_of(a, rows) * std::exp(static_cast<double>(c));
-     }},
+     [](const float* a, const float*, float c) { return sum_of(a, rows) * std::exp(static_cast<double>(c)); }},
     {"ij,i->j of a transposed factor",
      [](Value a, Value, Value c, Extent n) {
        return contract(transpose(broadcast(exp(c), {c.shape()[0], n}, {0})), a, "ij,i->j");
      },
-     [](const float* a, const float*, float c) {
-       return sum_of(a, rows) * std::exp(static_cast<double>(c));
-     }},
+     [](const float* a, const float*, float c) { return sum_of(a, rows) * std::exp(static_cast<double>(c)); }},
     {"weights from a softmax",
      [](Value a, Value, Value c, Extent n) {
        return contract(softmax(a), broadcast(tanh(c), {n, c.shape()[0]}, {1}), "i,ij->j");
@@ -61,12 +55,9 @@ constexpr Spelling spellings[] = {
     {"two axes of the result",
      [](Value, Value b, Value c, Extent n) {
        const Extent k = c.shape()[0];
-       return contract(contract(b, broadcast(exp(c), {n, k}, {1}), "ij,ik->jk"),
-                       full(c.body(), {f32, {3}}, 1), "jk,j->k");
+       return contract(contract(b, broadcast(exp(c), {n, k}, {1}), "ij,ik->jk"), full(c.body(), {f32, {3}}, 1), "jk,j->k");
      },
-     [](const float*, const float* b, float c) {
-       return sum_of(b, 3 * rows) * std::exp(static_cast<double>(c));
-     }},
+     [](const float*, const float* b, float c) { return sum_of(b, 3 * rows) * std::exp(static_cast<double>(c)); }},
 };
 
 void check_values(const Spelling& spelling, int64_t width, const CompileOptions& options) {
@@ -87,8 +78,7 @@ void check_values(const Spelling& spelling, int64_t width, const CompileOptions&
   const auto y = outputs["y"].read<float>(), c_values = ct.read<float>();
   for (size_t j = 0; j < static_cast<size_t>(width); ++j)
     CHECK(y[j] ==
-          doctest::Approx(spelling.expected(at.read<float>().data(), bt.read<float>().data(), c_values[j]))
-              .epsilon(1e-5));
+          doctest::Approx(spelling.expected(at.read<float>().data(), bt.read<float>().data(), c_values[j])).epsilon(1e-5));
 }
 
 }  // namespace

@@ -34,16 +34,13 @@ struct Setup {
     list.kernels = {kernel};
   }
   BufferId add(std::string name, Type type, Storage storage, int64_t slot) {
-    list.buffers.push_back(
-        {.name = std::move(name), .type = std::move(type), .storage = storage, .slot = slot});
+    list.buffers.push_back({.name = std::move(name), .type = std::move(type), .storage = storage, .slot = slot});
     return static_cast<BufferId>(list.buffers.size()) - 1;
   }
   Kernel& kernel() { return list.kernels[0]; }
   Contraction& contraction() { return *kernel().contraction; }
   DType dtype() const { return list.buffers[3].type.dtype; }
-  Scalar acc() {
-    return Scalar::read(3, dtype(), {i(contraction().m[0].variable), i(contraction().n[0].variable)});
-  }
+  Scalar acc() { return Scalar::read(3, dtype(), {i(contraction().m[0].variable), i(contraction().n[0].variable)}); }
   void statement(BufferId buffer, std::vector<Scalar> index, Scalar value) {
     Statement s;
     s.axes = contraction().axes();
@@ -58,10 +55,8 @@ Setup product(DType dtype, Extent m, Extent n, Extent k, bool a_transposed, bool
   s.list.buffers[0].type = {dtype, a_transposed ? Shape{k, m} : Shape{m, k}};
   s.list.buffers[1].type = {dtype, b_transposed ? Shape{n, k} : Shape{k, n}};
   s.list.buffers[2].type = {dtype, {m, n}};
-  s.contraction().a =
-      Scalar::read(0, dtype, a_transposed ? std::vector{i(2), i(0)} : std::vector{i(0), i(2)});
-  s.contraction().b =
-      Scalar::read(1, dtype, b_transposed ? std::vector{i(1), i(2)} : std::vector{i(2), i(1)});
+  s.contraction().a = Scalar::read(0, dtype, a_transposed ? std::vector{i(2), i(0)} : std::vector{i(0), i(2)});
+  s.contraction().b = Scalar::read(1, dtype, b_transposed ? std::vector{i(1), i(2)} : std::vector{i(2), i(1)});
   s.statement(2, {i(0), i(1)}, s.acc());
   return s;
 }
@@ -153,16 +148,13 @@ void test_loops(const KernelList& list, Guarded<T>& a, Guarded<T>& b, Guarded<T>
 // One product, cut as told, its extents constant or (one of them) the run-time size.
 template <typename T>
 void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic = -1) {
-  INFO(fmt::format(
-      "m {} n {} k {}, run-time axis {}, tile {} x {} by {}, pack {}{}, transposed {}{}, threads {}, isa {}",
-      m, n, k, symbolic, cut.tile.rows, cut.tile.vectors, cut.tile.k_block, static_cast<int>(cut.tile.a),
-      static_cast<int>(cut.tile.b),
-      cut.a_transposed, cut.b_transposed, cut.threads, static_cast<int>(cut.isa)));
+  INFO(fmt::format("m {} n {} k {}, run-time axis {}, tile {} x {} by {}, pack {}{}, transposed {}{}, threads {}, isa {}", m, n,
+                   k, symbolic, cut.tile.rows, cut.tile.vectors, cut.tile.k_block, static_cast<int>(cut.tile.a),
+                   static_cast<int>(cut.tile.b), cut.a_transposed, cut.b_transposed, cut.threads, static_cast<int>(cut.isa)));
   int64_t counts[] = {m, n, k};
   Extent extents[] = {m, n, k};
   if (symbolic >= 0) extents[symbolic] = Extent(1, "n");
-  Setup s = product(sizeof(T) == 4 ? f32 : f64, extents[0], extents[1], extents[2], cut.a_transposed,
-                    cut.b_transposed);
+  Setup s = product(sizeof(T) == 4 ? f32 : f64, extents[0], extents[1], extents[2], cut.a_transposed, cut.b_transposed);
   s.kernel().tile = cut.tile;
   s.kernel().threads = cut.threads;
   s.contraction().order = orders[(m + n + k + cut.tile.rows + cut.threads) % 3];
@@ -182,15 +174,11 @@ void test_product(int64_t m, int64_t n, int64_t k, const Cut& cut, int symbolic 
     fill(a, 1), fill(b, 2), fill(y, 3);
     run(entry, {a.bytes(), b.bytes()}, {}, {y.bytes()}, size, cut.threads);
     test_loops(s.list, a, b, y, size, cut);
-    compare(y, reference<T>(
-                   p, q, r,
-                   [&](int64_t x, int64_t z) {
-                     return a[static_cast<size_t>(cut.a_transposed ? z * p + x : x * r + z)];
-                   },
-                   [&](int64_t z, int64_t x) {
-                     return b[static_cast<size_t>(cut.b_transposed ? x * r + z : z * q + x)];
-                   },
-                   s.contraction().order));
+    compare(y,
+            reference<T>(
+                p, q, r, [&](int64_t x, int64_t z) { return a[static_cast<size_t>(cut.a_transposed ? z * p + x : x * r + z)]; },
+                [&](int64_t z, int64_t x) { return b[static_cast<size_t>(cut.b_transposed ? x * r + z : z * q + x)]; },
+                s.contraction().order));
   }
 }
 
@@ -209,10 +197,7 @@ TEST_CASE("a product is blocks of one chain of FMAs each, whatever its tile, pan
   for (auto [m, n, k] : extents)
     for (const Tile& tile : tiles) {
       uint32_t bits = random();
-      Cut cut{.tile = tile,
-              .a_transposed = (bits & 1) != 0,
-              .b_transposed = (bits & 2) != 0,
-              .threads = 1 + (bits >> 8) % 3};
+      Cut cut{.tile = tile, .a_transposed = (bits & 1) != 0, .b_transposed = (bits & 2) != 0, .threads = 1 + (bits >> 8) % 3};
       cut.pack(bits >> 4, (bits & 8) != 0);
       test_product<float>(m, n, k, cut);
     }
@@ -293,8 +278,8 @@ TEST_CASE("operands are expressions, k has several axes, and rows of the batch s
       s.kernel().tile = tile;
       s.kernel().tile.a = Layout::by_row, s.kernel().tile.b = Layout::by_k;
       s.kernel().threads = threads;
-      s.contraction().a = call(Scalar::mul, Scalar::to(f32, Scalar::read(0, u8, {i(0), i(1), i(3), i(4)})),
-                               Scalar::number(f32, 1.0 / 256));
+      s.contraction().a =
+          call(Scalar::mul, Scalar::to(f32, Scalar::read(0, u8, {i(0), i(1), i(3), i(4)})), Scalar::number(f32, 1.0 / 256));
       s.contraction().b = Scalar::read_if(i(4) < i(2), 1, f32, {i(3), i(4), i(2)}, Scalar::number(f32, 0.5));
       s.statement(2, {i(0), i(1), i(2)}, s.acc());
       std::vector<NativeCode> keep;
@@ -309,11 +294,8 @@ TEST_CASE("operands are expressions, k has several axes, and rows of the batch s
       for (int64_t r = 0; r < batch; ++r) {
         auto part = reference<float>(
             m, n, p * q,
-            [&](int64_t x, int64_t z) {
-              return static_cast<float>(a[static_cast<size_t>((r * m + x) * p * q + z)]) / 256;
-            },
-            [&](int64_t z, int64_t x) { return z % q < x ? b[static_cast<size_t>(z * n + x)] : 0.5f; },
-            s.contraction().order);
+            [&](int64_t x, int64_t z) { return static_cast<float>(a[static_cast<size_t>((r * m + x) * p * q + z)]) / 256; },
+            [&](int64_t z, int64_t x) { return z % q < x ? b[static_cast<size_t>(z * n + x)] : 0.5f; }, s.contraction().order);
         want.insert(want.end(), part.begin(), part.end());
       }
       compare(y, want);
@@ -326,8 +308,7 @@ TEST_CASE("the epilogue runs on the register tile: bias, relu and its mask, an u
     Setup s = product(f32, m, n, k, false, false);
     s.kernel().tile = tile;
     s.kernel().tile.k_block = whole_blocks(tile.k_block, s.contraction().order);
-    BufferId bias = s.add("bias", {f32, {n}}, Storage::input, 2),
-             rate = s.add("rate", {f32, {}}, Storage::input, 3);
+    BufferId bias = s.add("bias", {f32, {n}}, Storage::input, 2), rate = s.add("rate", {f32, {}}, Storage::input, 3);
     BufferId active = s.add("active", {boolean, {m, n}}, Storage::output, 1);
     BufferId weight = s.add("weight", {f32, {m, n}}, Storage::state, 0);
     Scalar z = call(Scalar::add, s.acc(), Scalar::read(bias, f32, {i(1)})), zero = Scalar::number(f32, 0);
@@ -335,8 +316,7 @@ TEST_CASE("the epilogue runs on the register tile: bias, relu and its mask, an u
     s.statement(2, {i(0), i(1)}, call(Scalar::max, z, zero));
     s.statement(active, {i(0), i(1)}, call(Scalar::lt, zero, z));
     Scalar w = Scalar::read(weight, f32, {i(0), i(1)});
-    s.statement(weight, {i(0), i(1)},
-                call(Scalar::sub, w, call(Scalar::mul, Scalar::read(rate, f32, {}), s.acc())));
+    s.statement(weight, {i(0), i(1)}, call(Scalar::sub, w, call(Scalar::mul, Scalar::read(rate, f32, {}), s.acc())));
     std::vector<NativeCode> keep;
     NativeEntry entry = compiled(s, keep);
     Guarded<float> a(m * k, false), b(k * n, true), y(m * n, true), bias_data(n, true), rate_data(1, true);
@@ -344,8 +324,7 @@ TEST_CASE("the epilogue runs on the register tile: bias, relu and its mask, an u
     Guarded<uint8_t> mask(m * n, true);
     fill(a, 5), fill(b, 6), fill(bias_data, 7), fill(rate_data, 8), fill(weights, 9);
     std::vector<float> old(weights.begin(), weights.end());
-    run(entry, {a.bytes(), b.bytes(), bias_data.bytes(), rate_data.bytes()}, {weights.bytes()},
-        {y.bytes(), mask.bytes()});
+    run(entry, {a.bytes(), b.bytes(), bias_data.bytes(), rate_data.bytes()}, {weights.bytes()}, {y.bytes(), mask.bytes()});
     auto sums = reference<float>(
         m, n, k, [&](int64_t x, int64_t z) { return a[static_cast<size_t>(x * k + z)]; },
         [&](int64_t z, int64_t x) { return b[static_cast<size_t>(z * n + x)]; });

@@ -37,8 +37,7 @@ std::string at(int line, fmt::format_string<Args...> format, Args&&... args) {
 }
 
 Type first_type(const Application& a) { return a.operand(0); }
-constinit const Op blind_op = {
-    .name = "blind", .operands = 1, .type = first_type, .compute = pointwise<Scalar::neg>};
+constinit const Op blind_op = {.name = "blind", .operands = 1, .type = first_type, .compute = pointwise<Scalar::neg>};
 
 }  // namespace
 
@@ -142,11 +141,9 @@ TEST_CASE("a missing rule names the operation and its path from the loss") {
   Value hidden = apply(blind_op, {x * 3}, {}, std::source_location::current());
   const int sums = __LINE__ + 1;
   Value loss = sum(exp(hidden));
-  CHECK(
-      message([&] { gradients(loss, {x}); }) ==
-      at(blind,
-         "gradients: 'blind' has no gradient rule; path from the loss: sum ({1}) <- exp ({1}) <- blind ({0})",
-         line_name(blind), line_name(sums)));
+  CHECK(message([&] { gradients(loss, {x}); }) ==
+        at(blind, "gradients: 'blind' has no gradient rule; path from the loss: sum ({1}) <- exp ({1}) <- blind ({0})",
+           line_name(blind), line_name(sums)));
 }
 
 TEST_CASE("a wrt that no gradient reaches is an error that says why") {
@@ -155,13 +152,11 @@ TEST_CASE("a wrt that no gradient reaches is an error that says why") {
   Value x = g.input("x", f32, {4}), y = g.input("y", f32, {4});
   int line = __LINE__ + 1;
   std::string text = message([&] { gradients(sum(x), {y}); });
-  CHECK(text == at(line, "gradients: no gradient reaches wrt 0 (input ({})): the loss does not depend on it",
-                   line_name(made)));
+  CHECK(text == at(line, "gradients: no gradient reaches wrt 0 (input ({})): the loss does not depend on it", line_name(made)));
   line = __LINE__ + 1;
   text = message([&] { gradients(sum(x + floor(y)), {x, y}); });
-  CHECK(text ==
-        at(line,
-           "gradients: no gradient reaches wrt 1 (input ({})): the loss depends on it only through 'floor "
-           "({})', whose gradient is zero everywhere",
-           line_name(made), line_name(line)));
+  CHECK(text == at(line,
+                   "gradients: no gradient reaches wrt 1 (input ({})): the loss depends on it only through 'floor "
+                   "({})', whose gradient is zero everywhere",
+                   line_name(made), line_name(line)));
 }

@@ -22,8 +22,7 @@ TEST_CASE("a linear softmax stays below 92 % on the drawn digits") {
   const Program program = compile(g);
   Session session(program);
   session.init(1);
-  Batches training({digits.train_images, digits.train_labels}, 64),
-      test({digits.test_images, digits.test_labels}, 64);
+  Batches training({digits.train_images, digits.train_labels}, 64), test({digits.test_images, digits.test_labels}, 64);
   double best = 0;
   for (int epoch = 0; epoch < 15; ++epoch) {
     run_epoch(session, "train", training, {"pixels", "label"});

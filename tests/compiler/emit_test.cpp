@@ -16,7 +16,8 @@ double ordinary(BufferId id, int64_t i) {
   return std::uniform_int_distribution<int>(-1000, 1000)(generator) / 64.0;
 }
 double special(BufferId id, int64_t i) {
-  constexpr double values[] = {0.0, -0.0, 1.0, -1.0, INFINITY, -INFINITY, NAN, 1e-40, -1e-40, 3e38, -3e38, 0.5, 2.5, -2.5, 1e10};
+  constexpr double values[] = {0.0,    -0.0, 1.0,   -1.0, INFINITY, -INFINITY, NAN, 1e-40,
+                               -1e-40, 3e38, -3e38, 0.5,  2.5,      -2.5,      1e10};
   std::mt19937_64 generator(static_cast<uint64_t>(id * 7919 + i));
   return values[generator() % std::size(values)];
 }
@@ -60,8 +61,9 @@ TEST_CASE("an elementwise kernel with a broadcast operand") {
     BufferId x = s.buffer(Storage::input, f32, {n, columns}), b = s.buffer(Storage::state, f32, {columns});
     BufferId y = s.buffer(Storage::output, f32, {n, columns}), z = s.buffer(Storage::arena, f32, {n, columns});
     Scalar sum = s.at(x, {i(), j()}) * s.at(b, {j()});
-    s.kernel({{0, n}}, {{.axes = {{1, columns}}, .value = sum, .buffer = z, .index = {i(), j()}},
-                        {.axes = {{2, columns}}, .value = s.at(z, {i(), k()}) + s.at(x, {i(), k()}), .buffer = y, .index = {i(), k()}}},
+    s.kernel({{0, n}},
+             {{.axes = {{1, columns}}, .value = sum, .buffer = z, .index = {i(), j()}},
+              {.axes = {{2, columns}}, .value = s.at(z, {i(), k()}) + s.at(x, {i(), k()}), .buffer = y, .index = {i(), k()}}},
              3);
     expect_same(s.list, {1, 2, 17, 50});
   }
@@ -77,9 +79,19 @@ TEST_CASE("sums of every length in every direction") {
       BufferId x = s.buffer(Storage::input, f32, lanes_reduce ? Shape{kept, length} : Shape{length, kept});
       BufferId y = s.buffer(Storage::output, f32, {kept});
       Scalar value = lanes_reduce ? s.at(x, {j(), k()}) : s.at(x, {k(), j()});
-      s.kernel({}, {{.axes = {{1, kept}}, .reduced = {{2, length}}, .reduction = Reduction::sum, .value = value, .buffer = y, .index = {j()}}});
-      s.kernel({{0, kept}}, {{.reduced = {{2, length}}, .reduction = Reduction::sum, .value = substitute(value, [](const Scalar& x) {
-                                return x == j() ? i() : Scalar(); }), .buffer = s.buffer(Storage::output, f32, {kept}), .index = {i()}}}, 2);
+      s.kernel({}, {{.axes = {{1, kept}},
+                     .reduced = {{2, length}},
+                     .reduction = Reduction::sum,
+                     .value = value,
+                     .buffer = y,
+                     .index = {j()}}});
+      s.kernel({{0, kept}},
+               {{.reduced = {{2, length}},
+                 .reduction = Reduction::sum,
+                 .value = substitute(value, [](const Scalar& x) { return x == j() ? i() : Scalar(); }),
+                 .buffer = s.buffer(Storage::output, f32, {kept}),
+                 .index = {i()}}},
+               2);
       expect_same(s.list);
     }
 }
@@ -88,9 +100,19 @@ TEST_CASE("sums over the run-time size") {
   for (int64_t factor : {1, 3}) {
     Sketch s;
     [[maybe_unused]] Extent n = s.n(6000), axis(factor, "n");
-    BufferId x = s.buffer(Storage::input, f32, {axis, 5}), y = s.buffer(Storage::output, f32, {5}), all = s.buffer(Storage::output, f32, {});
-    s.kernel({}, {{.axes = {{1, 5}}, .reduced = {{2, axis}}, .reduction = Reduction::sum, .value = s.at(x, {k(), j()}), .buffer = y, .index = {j()}}});
-    s.kernel({}, {{.reduced = {{0, axis}, {1, 5}}, .reduction = Reduction::sum, .value = s.at(x, {i(), j()}), .buffer = all, .index = {}}});
+    BufferId x = s.buffer(Storage::input, f32, {axis, 5}), y = s.buffer(Storage::output, f32, {5}),
+             all = s.buffer(Storage::output, f32, {});
+    s.kernel({}, {{.axes = {{1, 5}},
+                   .reduced = {{2, axis}},
+                   .reduction = Reduction::sum,
+                   .value = s.at(x, {k(), j()}),
+                   .buffer = y,
+                   .index = {j()}}});
+    s.kernel({}, {{.reduced = {{0, axis}, {1, 5}},
+                   .reduction = Reduction::sum,
+                   .value = s.at(x, {i(), j()}),
+                   .buffer = all,
+                   .index = {}}});
     expect_same(s.list, {1, 3, 5, 6, 15, 16, 17, 100, 1365, 4096, 5000});
   }
 }
@@ -101,18 +123,23 @@ TEST_CASE("a row of softmax, with row buffers") {
     Sketch s;
     Extent n = s.n(40);
     BufferId z = s.buffer(Storage::input, f32, {n, classes}), p = s.buffer(Storage::output, f32, {n, classes});
-    BufferId most = s.buffer(Storage::row, f32, {}), e = s.buffer(Storage::row, f32, {classes}), total = s.buffer(Storage::row, f32, {});
+    BufferId most = s.buffer(Storage::row, f32, {}), e = s.buffer(Storage::row, f32, {classes}),
+             total = s.buffer(Storage::row, f32, {});
     BufferId which = s.buffer(Storage::output, i64, {n}), chosen = s.buffer(Storage::output, f32, {n, 4});
     Scalar some = mod(s.at(which, {i()}) + k(), Scalar::integer(classes)), before = some - Scalar::integer(1);
     std::vector<Axis> inner{{1, classes}};
-    s.kernel({{0, n}}, {{.reduced = inner, .reduction = Reduction::max, .value = s.at(z, {i(), j()}), .buffer = most, .index = {}},
-                        {.axes = inner, .value = call(Scalar::abs, {s.at(z, {i(), j()}) - s.at(most, {})}), .buffer = e, .index = {j()}},
-                        {.reduced = inner, .reduction = Reduction::sum, .value = s.at(e, {j()}), .buffer = total, .index = {}},
-                        {.axes = inner, .value = call(Scalar::div, {s.at(e, {j()}), s.at(total, {})}), .buffer = p, .index = {i(), j()}},
-                        {.reduced = inner, .reduction = Reduction::argmax, .value = s.at(z, {i(), j()}), .buffer = which, .index = {i()}},
-                        {.axes = {{2, 4}}, .value = s.at(e, {some}) + Scalar::read_if(Scalar::integer(0) <= before, e, f32, {before}, Scalar::number(f32, 7)),
-                         .buffer = chosen, .index = {i(), k()}}},
-             2);
+    s.kernel(
+        {{0, n}},
+        {{.reduced = inner, .reduction = Reduction::max, .value = s.at(z, {i(), j()}), .buffer = most, .index = {}},
+         {.axes = inner, .value = call(Scalar::abs, {s.at(z, {i(), j()}) - s.at(most, {})}), .buffer = e, .index = {j()}},
+         {.reduced = inner, .reduction = Reduction::sum, .value = s.at(e, {j()}), .buffer = total, .index = {}},
+         {.axes = inner, .value = call(Scalar::div, {s.at(e, {j()}), s.at(total, {})}), .buffer = p, .index = {i(), j()}},
+         {.reduced = inner, .reduction = Reduction::argmax, .value = s.at(z, {i(), j()}), .buffer = which, .index = {i()}},
+         {.axes = {{2, 4}},
+          .value = s.at(e, {some}) + Scalar::read_if(Scalar::integer(0) <= before, e, f32, {before}, Scalar::number(f32, 7)),
+          .buffer = chosen,
+          .index = {i(), k()}}},
+        2);
     expect_same(s.list, {1, 16, 39});
     expect_same(s.list, {1, 16, 39}, special);
   }
@@ -128,10 +155,15 @@ TEST_CASE("max, min, product and argmax propagate NaN and tell zeros apart") {
       DType result = reduction == Reduction::argmax ? i64 : dtype;
       for (auto [a, b] : {std::pair{i(), j()}, std::pair{j(), i()}}) {
         int64_t kept = a == i() ? 7 : 35, reduced = 42 - kept;
-        s.kernel({}, {{.axes = {{0, kept}}, .reduced = {{1, reduced}}, .reduction = reduction, .value = s.at(x, {a, b}),
-                       .buffer = s.buffer(Storage::output, result, {kept}), .index = {i()}}});
+        s.kernel({}, {{.axes = {{0, kept}},
+                       .reduced = {{1, reduced}},
+                       .reduction = reduction,
+                       .value = s.at(x, {a, b}),
+                       .buffer = s.buffer(Storage::output, result, {kept}),
+                       .index = {i()}}});
       }
-      expect_same(s.list, {1}, is_float(dtype) ? Elements(special) : Elements([](BufferId, int64_t e) { return double(e * 37 % 101); }));
+      expect_same(s.list, {1},
+                  is_float(dtype) ? Elements(special) : Elements([](BufferId, int64_t e) { return double(e * 37 % 101); }));
     }
 }
 
@@ -156,13 +188,15 @@ TEST_CASE("every function without a polynomial, on special values") {
       for (F f : {F::div, F::floordiv, F::mod}) values.push_back(call(f, {a, three}));
     }
     for (const Scalar& value : values)
-      s.kernel({}, {{.axes = {{0, count}}, .value = value, .buffer = s.buffer(Storage::output, value->dtype, {count}), .index = {i()}}});
+      s.kernel(
+          {},
+          {{.axes = {{0, count}}, .value = value, .buffer = s.buffer(Storage::output, value->dtype, {count}), .index = {i()}}});
     constexpr double least[] = {-0x1p63, -0x1p31, 0};
     expect_same(s.list, {1}, is_float(dtype) ? Elements(special) : Elements([&](BufferId id, int64_t e) {
-      if (dtype == u8) return double((e * 37 + id * 11) % 256 * (e % 5 != 0));
-      double choices[] = {0, 1, -1, least[dtype == i32], 7, -7, 100, -100, 12345};
-      return choices[(e + id * (e / 9)) % 9];
-    }));
+                  if (dtype == u8) return double((e * 37 + id * 11) % 256 * (e % 5 != 0));
+                  double choices[] = {0, 1, -1, least[dtype == i32], 7, -7, 100, -100, 12345};
+                  return choices[(e + id * (e / 9)) % 9];
+                }));
   }
 }
 
@@ -187,7 +221,8 @@ TEST_CASE("views: transposed, reversed, strided, reshaped, padded, gathered") {
   auto out = [&](Scalar value, Shape shape) {
     std::vector<Scalar> places;
     std::vector<Axis> axes;
-    for (size_t d = 0; d < shape.size(); ++d) places.push_back(Scalar::index(int64_t(d))), axes.push_back({int64_t(d), shape[d]});
+    for (size_t d = 0; d < shape.size(); ++d)
+      places.push_back(Scalar::index(int64_t(d))), axes.push_back({int64_t(d), shape[d]});
     std::vector<Axis> rows(axes.begin(), axes.end() - 1), inner(axes.end() - 1, axes.end());
     s.kernel(rows, {{.axes = inner, .value = value, .buffer = s.buffer(Storage::output, f32, shape), .index = places}}, 2);
   };
@@ -214,20 +249,37 @@ TEST_CASE("scatter adds repeated indices in order and skips what lies outside") 
   Extent n = s.n(64);
   BufferId index = s.buffer(Storage::input, i32, {n}), dy = s.buffer(Storage::input, f32, {n, 19});
   BufferId table = s.buffer(Storage::output, f32, {9, 19}), count = s.buffer(Storage::output, f32, {9});
-  s.kernel({}, {{.axes = {{1, 19}}, .reduced = {{2, n}}, .reduction = Reduction::sum, .value = s.at(dy, {k(), j()}), .buffer = table,
-                 .index = {s.at(index, {k()}), j()}, .scatter = true}});
-  s.kernel({}, {{.axes = {}, .reduced = {{2, n}}, .reduction = Reduction::sum, .value = s.at(dy, {k(), Scalar::integer(3)}), .buffer = count,
-                 .index = {s.at(index, {k()})}, .scatter = true}});
-  expect_same(s.list, {1, 7, 64}, [&](BufferId id, int64_t e) { return id == index ? double(e * 5 % 11 - 1) : ordinary(id, e); });
+  s.kernel({}, {{.axes = {{1, 19}},
+                 .reduced = {{2, n}},
+                 .reduction = Reduction::sum,
+                 .value = s.at(dy, {k(), j()}),
+                 .buffer = table,
+                 .index = {s.at(index, {k()}), j()},
+                 .scatter = true}});
+  s.kernel({}, {{.axes = {},
+                 .reduced = {{2, n}},
+                 .reduction = Reduction::sum,
+                 .value = s.at(dy, {k(), Scalar::integer(3)}),
+                 .buffer = count,
+                 .index = {s.at(index, {k()})},
+                 .scatter = true}});
+  expect_same(s.list, {1, 7, 64},
+              [&](BufferId id, int64_t e) { return id == index ? double(e * 5 % 11 - 1) : ordinary(id, e); });
 }
 
 TEST_CASE("states are updated in place, several statements sharing a loop") {
   Sketch s;
-  BufferId g = s.buffer(Storage::input, f32, {13, 29}), w = s.buffer(Storage::state, f32, {13, 29}), m = s.buffer(Storage::state, f32, {13, 29});
+  BufferId g = s.buffer(Storage::input, f32, {13, 29}), w = s.buffer(Storage::state, f32, {13, 29}),
+           m = s.buffer(Storage::state, f32, {13, 29});
   BufferId rate = s.buffer(Storage::input, f32, {});
   Scalar half = Scalar::number(f32, 0.5);
-  s.kernel({{0, 13}}, {{.axes = {{1, 29}}, .value = s.at(m, {i(), j()}) * half + s.at(g, {i(), j()}), .buffer = m, .index = {i(), j()}},
-                       {.axes = {{1, 29}}, .value = s.at(w, {i(), j()}) - s.at(rate, {}) * s.at(m, {i(), j()}), .buffer = w, .index = {i(), j()}}}, 3);
+  s.kernel({{0, 13}},
+           {{.axes = {{1, 29}}, .value = s.at(m, {i(), j()}) * half + s.at(g, {i(), j()}), .buffer = m, .index = {i(), j()}},
+            {.axes = {{1, 29}},
+             .value = s.at(w, {i(), j()}) - s.at(rate, {}) * s.at(m, {i(), j()}),
+             .buffer = w,
+             .index = {i(), j()}}},
+           3);
   expect_same(s.list);
 }
 
@@ -236,21 +288,29 @@ TEST_CASE("random bits are those of philox_bits") {
   Extent n = s.n(50);
   BufferId seed = s.buffer(Storage::state, i64, {}), y = s.buffer(Storage::output, i64, {n, 9});
   Scalar at = i() * Scalar::integer(9) + j();
-  s.kernel({{0, n}}, {{.axes = {{1, 9}}, .value = call(Scalar::philox, {s.at(seed, {}), Scalar::integer(0x123456789abcdef), Scalar::integer(77), at}),
-                       .buffer = y, .index = {i(), j()}}});
+  s.kernel({{0, n}},
+           {{.axes = {{1, 9}},
+             .value = call(Scalar::philox, {s.at(seed, {}), Scalar::integer(0x123456789abcdef), Scalar::integer(77), at}),
+             .buffer = y,
+             .index = {i(), j()}}});
   expect_same(s.list, {1, 50}, [](BufferId, int64_t) { return 1234567890123.0; });
 }
 
 TEST_CASE("a check finds the least bad element of the first check and stops the entry") {
   Sketch s;
   Extent n = s.n(100);
-  BufferId first = s.buffer(Storage::input, i32, {n}), second = s.buffer(Storage::input, i64, {n, 3}), y = s.buffer(Storage::state, f32, {});
+  BufferId first = s.buffer(Storage::input, i32, {n}), second = s.buffer(Storage::input, i64, {n, 3}),
+           y = s.buffer(Storage::state, f32, {});
   s.kernel({}, {}).check = IndexCheck{first, 10, {}, "pick: index"};
   s.kernel({}, {}).check = IndexCheck{second, n, {}, "gather: index"};
   s.kernel({}, {{.value = Scalar::number(f32, 42), .buffer = y, .index = {}}}, 1, true);
   NativeCode code = linked({s.list}, Target::host());
-  struct Row { int64_t bad_first, bad_second; Fault fault; };
-  for (Row row : {Row{-1, -1, {}}, Row{50, -1, {0, 50, -3}}, Row{-1, 299, {1, 299, 100}}, Row{99, 4, {0, 99, -3}}, Row{-1, 17, {1, 17, 100}}})
+  struct Row {
+    int64_t bad_first, bad_second;
+    Fault fault;
+  };
+  for (Row row : {Row{-1, -1, {}}, Row{50, -1, {0, 50, -3}}, Row{-1, 299, {1, 299, 100}}, Row{99, 4, {0, 99, -3}},
+                  Row{-1, 17, {1, 17, 100}}})
     for (int64_t threads : {1, 2}) {
       Memory memory = fill(s.list, 100, [&](BufferId id, int64_t e) {
         if (id == first) return row.bad_first >= 0 && e >= row.bad_first ? -3.0 : 9.0;

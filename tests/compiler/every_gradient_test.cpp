@@ -46,16 +46,13 @@ std::vector<Value> check_gradient(const Sample& sample, Value loss, std::span<co
         return run(loss, bindings);
       };
       // Five points: the error is of order h^4.
-      double h =
-          1e-3 *
-          std::max(0.05, std::min(1.0, std::fabs(sample.inputs[number[g]].values[static_cast<size_t>(i)])));
+      double h = 1e-3 * std::max(0.05, std::min(1.0, std::fabs(sample.inputs[number[g]].values[static_cast<size_t>(i)])));
       double numeric = (8 * (moved(1, h) - moved(-1, h)) - (moved(2, h) - moved(-2, h))) / (12 * h);
       CAPTURE(g);
       CAPTURE(i);
       CAPTURE(analytic.at(i));
       CAPTURE(numeric);
-      CHECK(std::fabs(analytic.at(i) - numeric) <=
-            1e-6 * std::max({std::fabs(analytic.at(i)), 0.1 * scale, 1e-3}));
+      CHECK(std::fabs(analytic.at(i) - numeric) <= 1e-6 * std::max({std::fabs(analytic.at(i)), 0.1 * scale, 1e-3}));
     }
   }
   std::erase(result, Value());

@@ -70,8 +70,7 @@ struct Sides {
 
   explicit Sides(const Rule& rule) {
     std::vector<Value> holes;
-    for (const Type& type : rule.holes)
-      holes.push_back(graph.input(fmt::format("x{}", holes.size()), type.dtype, type.shape));
+    for (const Type& type : rule.holes) holes.push_back(graph.input(fmt::format("x{}", holes.size()), type.dtype, type.shape));
     left = rule.left(holes);
     right = rule.right(holes);
   }
@@ -168,8 +167,7 @@ TEST_CASE("a stabilising rule's right side is never much less accurate, and some
   }
 }
 
-TEST_CASE(
-    "a rule matches its own left side, at other shapes and beside scalars, and leaves no line of its own") {
+TEST_CASE("a rule matches its own left side, at other shapes and beside scalars, and leaves no line of its own") {
   for (auto table : {canonical_rules(), stable_rules(), simple_rules()}) {
     Rules rules(table);
     for (const Rule& rule : table) {

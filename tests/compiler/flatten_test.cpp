@@ -100,8 +100,8 @@ TEST_CASE("lists of axes mean the same at every level, in a row or not, in place
       "  z[j,l,i,k] for i<n, j<3, k<4, l<5 = acc[i,j,k,l] + x[0,j,1,i]\n",
       "acc[i<n, j<3; k<4, l<5] = sum over m<6, o<7 of x[i,j,o,m] * y[l,k,o,m]\n"
       "  z[i,j,k,l] for i<n, j<3, k<4, l<5 = acc[i,j,k,l]\n"};
-  const std::string shapes[][3] = {{"n,3,6,7", "6,7,4,5", "n,3,4,5"}, {"6,3,7,n", "6,4,7,5", "3,5,n,4"},
-                                   {"n,3,7,6", "5,4,7,6", "n,3,4,5"}};
+  const std::string shapes[][3] = {
+      {"n,3,6,7", "6,7,4,5", "n,3,4,5"}, {"6,3,7,n", "6,4,7,5", "3,5,n,4"}, {"n,3,7,6", "5,4,7,6", "n,3,4,5"}};
   const bool a_in_place[] = {true, false, true}, b_in_place[] = {true, false, false};
   for (size_t form = 0; form < 3; ++form) {
     CAPTURE(form);

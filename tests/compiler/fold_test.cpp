@@ -28,8 +28,7 @@ TEST_CASE("arithmetic of constants is one constant, rounded step by step") {
   Graph after = folded(g, value);
   REQUIRE(&result(after).op() == &constant_op);
   CHECK(after.body().size() == 1);
-  CHECK(result(after).attributes().get<Literal>("value").at(0) ==
-        evaluate(value, {}, 1, Arithmetic::typed).literal().at(0));
+  CHECK(result(after).attributes().get<Literal>("value").at(0) == evaluate(value, {}, 1, Arithmetic::typed).literal().at(0));
   CHECK(result(after).attributes().get<Literal>("value").at(0) == std::sqrt(1.0f / 3) * 10 + 0.1f);
 }
 
@@ -41,15 +40,13 @@ TEST_CASE("a repeated number stays one number under a broadcast") {
   Value sum = result(after);
   REQUIRE(&sum.op() == &add_op);
   REQUIRE(&sum.operand(1).op() == &broadcast_op);
-  CHECK(sum.operand(1).operand(0).attributes().get<Literal>("value").at(0) ==
-        doctest::Approx(std::exp(6.0)).epsilon(1e-6));
+  CHECK(sum.operand(1).operand(0).attributes().get<Literal>("value").at(0) == doctest::Approx(std::exp(6.0)).epsilon(1e-6));
 }
 
 TEST_CASE("tables of constants fold while they are small") {
   for (int64_t count : {16, 5000}) {
     Graph g;
-    Value table =
-        constant(g.body(), Literal::of({f64, {count}}, std::vector<double>(static_cast<size_t>(count), 2)));
+    Value table = constant(g.body(), Literal::of({f64, {count}}, std::vector<double>(static_cast<size_t>(count), 2)));
     Graph after = folded(g, table * table);
     CHECK((&result(after).op() == &constant_op) == (count == 16));
   }

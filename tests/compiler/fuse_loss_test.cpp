@@ -22,8 +22,8 @@ namespace {
 // z: 4 rows of 3 scores; y: labels; q: soft labels; w: class weights; m: a mask of rows; t: bits.
 struct Inputs {
   Graph g;
-  Value z = g.input("z", f64, {4, 3}), y = g.input("y", i64, {4}), q = g.input("q", f64, {4, 3}),
-        w = g.input("w", f64, {3}), m = g.input("m", f64, {4}), t = g.input("t", f64, {4, 3});
+  Value z = g.input("z", f64, {4, 3}), y = g.input("y", i64, {4}), q = g.input("q", f64, {4, 3}), w = g.input("w", f64, {3}),
+        m = g.input("m", f64, {4}), t = g.input("t", f64, {4, 3});
 };
 
 ReferenceArray array(DType dtype, Shape shape, std::vector<double> values) {
@@ -64,8 +64,7 @@ const Spelling softmax_spellings[] = {
     {"pick of log_softmax", [](Inputs& i) { return mean(-pick(log_softmax(i.z), i.y)); }},
     {"pick of minus log_softmax", [](Inputs& i) { return mean(pick(-log_softmax(i.z), i.y)); }},
     {"cross_entropy of softmax", [](Inputs& i) { return mean(cross_entropy(softmax(i.z), i.y)); }},
-    {"cross_entropy of softmax with soft labels",
-     [](Inputs& i) { return mean(cross_entropy(softmax(i.z), i.q)); }},
+    {"cross_entropy of softmax with soft labels", [](Inputs& i) { return mean(cross_entropy(softmax(i.z), i.q)); }},
     {"softmax by hand",
      [](Inputs& i) {
        Value e = exp(i.z);
@@ -76,8 +75,7 @@ const Spelling softmax_spellings[] = {
        Value e = exp(i.z - expand_dims(reduce_max(i.z, {1}), 1));
        return mean(-log(pick(e / expand_dims(sum(e, {-1}), -1), i.y)));
      }},
-    {"log-sum-exp by hand",
-     [](Inputs& i) { return mean(-pick(i.z - expand_dims(log(sum(exp(i.z), {1})), 1), i.y)); }},
+    {"log-sum-exp by hand", [](Inputs& i) { return mean(-pick(i.z - expand_dims(log(sum(exp(i.z), {1})), 1), i.y)); }},
     {"one-hot", [](Inputs& i) { return -mean(sum(one_hot(i.y, 3, f64) * log(softmax(i.z)), {1})); }},
     {"one-hot, all at once", [](Inputs& i) { return -sum(log(softmax(i.z)) * one_hot(i.y, 3, f64)) / 4; }},
     {"soft labels", [](Inputs& i) { return -sum(i.q * log(softmax(i.z))); }},
@@ -86,8 +84,7 @@ const Spelling softmax_spellings[] = {
        return sum(i.q * -log(softmax(i.z)), {0, 1});
      }},
     {"soft labels as a mean over everything", [](Inputs& i) { return -mean(i.q * log(softmax(i.z))); }},
-    {"soft labels by a contraction",
-     [](Inputs& i) { return -sum(contract(i.q, log(softmax(i.z)), "ij,ij->i")); }},
+    {"soft labels by a contraction", [](Inputs& i) { return -sum(contract(i.q, log(softmax(i.z)), "ij,ij->i")); }},
     {"soft labels, flattened", [](Inputs& i) { return -sum(reshape(i.q * log(softmax(i.z)), {12})); }},
     {"label smoothing",
      [](Inputs& i) {
@@ -99,8 +96,7 @@ const Spelling softmax_spellings[] = {
        Value logp = log(softmax(i.z));
        return mean(-0.9 * pick(logp, i.y) - 0.1 / 3 * sum(logp, {1}));
      }},
-    {"class weights",
-     [](Inputs& i) { return mean(-sum(i.w * one_hot(i.y, 3, f64) * log(softmax(i.z)), {1})); }},
+    {"class weights", [](Inputs& i) { return mean(-sum(i.w * one_hot(i.y, 3, f64) * log(softmax(i.z)), {1})); }},
     {"class weights by gather", [](Inputs& i) { return mean(gather(i.w, i.y) * softmax_loss(i)); }},
     {"class weights inside the pick", [](Inputs& i) { return mean(-pick(i.w * log(softmax(i.z)), i.y)); }},
     {"an ignored index", [](Inputs& i) { return sum(select(equal(i.y, 1), 0, softmax_loss(i))); }},
@@ -124,8 +120,7 @@ const Spelling softmax_spellings[] = {
      [](Inputs& i) {
        return mean(-pick(reshape(log(softmax(i.z)), {2, 2, 3}), reshape(i.y, {2, 2})));
      }},
-    {"a difference of two",
-     [](Inputs& i) { return -sum(i.q * log(softmax(i.z)) - 0.5 * i.t * log(softmax(i.z))); }},
+    {"a difference of two", [](Inputs& i) { return -sum(i.q * log(softmax(i.z)) - 0.5 * i.t * log(softmax(i.z))); }},
 };
 
 const Spelling sigmoid_spellings[] = {
@@ -332,8 +327,7 @@ TEST_CASE("gradients() leaves its receipt with the user's graph") {
   gradients(loss, {i.z});
   REQUIRE(i.g.body().receipts.size() == 2);
   for (const Receipt& receipt : i.g.body().receipts) CHECK(receipt.line == Line(__FILE__, line));
-  CHECK(i.g.body().receipts[0].text ==
-        "log of softmax: made stable; as written it is -inf where the probability underflows");
+  CHECK(i.g.body().receipts[0].text == "log of softmax: made stable; as written it is -inf where the probability underflows");
   CHECK(i.g.body().receipts[1].text == "softmax with cross-entropy: fused");
 }
 

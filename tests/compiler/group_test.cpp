@@ -66,9 +66,8 @@ TEST_CASE("views cost nothing: reshape, transpose, slice and reverse are index a
   Value x = g.input("x", f32, {n, 6, 4});
   Value flat = reshape(x, {n, 24});
   Value back = reshape(flat, {n, 6, 4});
-  g.entry("views", {{"same", back + x},
-                    {"turned", transpose(slice(flat, 1, 2, 10, 2)) * 2},
-                    {"flat", -reshape(x, {Extent(24, "n")})}});
+  g.entry("views",
+          {{"same", back + x}, {"turned", transpose(slice(flat, 1, 2, 10, 2)) * 2}, {"flat", -reshape(x, {Extent(24, "n")})}});
   CHECK(kernels(g, "views") == R"(
 k1 for i<n, j<6
   same[i,j,k] for k<4 = x[i,j,k] + x[i,j,k]

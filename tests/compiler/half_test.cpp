@@ -30,9 +30,8 @@ uint32_t by_llvm(uint32_t bits, DType from, DType to) {
 uint32_t by_cpp(uint32_t bits, DType from, DType to) {
   return with_type(from, [&]<typename From>(From) {
     const float value = static_cast<float>(std::bit_cast<From>(static_cast<BitsOf<From>>(bits)));
-    return with_type(to, [&]<typename To>(To) {
-      return static_cast<uint32_t>(std::bit_cast<BitsOf<To>>(static_cast<To>(value)));
-    });
+    return with_type(to,
+                     [&]<typename To>(To) { return static_cast<uint32_t>(std::bit_cast<BitsOf<To>>(static_cast<To>(value))); });
   });
 }
 
@@ -42,11 +41,9 @@ bool is_nan(uint32_t bits, DType dtype) { return std::isnan(as_double(bits, dtyp
 std::string difference(DType from, DType to, std::span<const uint32_t> x, std::span<const uint32_t> y) {
   for (size_t i = 0; i < x.size(); ++i) {
     const uint32_t expected = by_llvm(x[i], from, to), quiet = to == f16 ? 0x200 : 0x40;
-    const bool fits =
-        is_nan(expected, to) ? is_nan(y[i], to) && (to == f32 || y[i] & quiet) : y[i] == expected;
+    const bool fits = is_nan(expected, to) ? is_nan(y[i], to) && (to == f32 || y[i] & quiet) : y[i] == expected;
     if (!fits)
-      return fmt::format("{} {:#x} gives {} {:#x}, not {:#x}", tenon::name(from), x[i], tenon::name(to), y[i],
-                         expected);
+      return fmt::format("{} {:#x} gives {} {:#x}, not {:#x}", tenon::name(from), x[i], tenon::name(to), y[i], expected);
   }
   return "";
 }
@@ -72,12 +69,10 @@ std::vector<uint32_t> critical_numbers(DType dtype) {
     around(x);
     around(std::isinf(next) ? x + (x - as_double(bits - 1, dtype)) / 2 : (x + next) / 2);
   }
-  for (uint32_t bits :
-       {0x7f800000u, 0x7fc00000u, 0x7f800001u, 0x7fffffffu, 0x7f7fffffu, 1u, 0x7fffffu, 0x800000u})
+  for (uint32_t bits : {0x7f800000u, 0x7fc00000u, 0x7f800001u, 0x7fffffffu, 0x7f7fffffu, 1u, 0x7fffffu, 0x800000u})
     result.push_back(bits), result.push_back(bits | 0x80000000);
   std::mt19937 random(1);
-  while (result.size() % (2 * lanes) || result.size() < 500'000)
-    result.push_back(static_cast<uint32_t>(random()));
+  while (result.size() % (2 * lanes) || result.size() < 500'000) result.push_back(static_cast<uint32_t>(random()));
   return result;
 }
 

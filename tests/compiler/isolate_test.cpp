@@ -22,17 +22,13 @@ struct Adds {
 
   IsolatedKernel isolated() const {
     Sketch s;
-    for (int64_t i = 0; i < before; ++i)
-      s.buffer(Storage::arena, f64, {7}), s.buffer(Storage::state, f32, {9});
+    for (int64_t i = 0; i < before; ++i) s.buffer(Storage::arena, f64, {7}), s.buffer(Storage::state, f32, {9});
     BufferId x = s.buffer(from, dtype, {extent}), y = s.buffer(to, dtype, {extent});
     s.list.buffers[static_cast<size_t>(x)].name = name;
     Scalar i = Scalar::index(variable);
-    Kernel& kernel = s.kernel({},
-                              {{.axes = {{variable, extent}},
-                                .value = s.at(x, {i}) + Scalar::number(dtype, number),
-                                .buffer = y,
-                                .index = {i}}},
-                              threads);
+    Kernel& kernel = s.kernel(
+        {}, {{.axes = {{variable, extent}}, .value = s.at(x, {i}) + Scalar::number(dtype, number), .buffer = y, .index = {i}}},
+        threads);
     kernel.lines = {{name.c_str(), 7}};
     kernel.name = name;
     return isolate(s.list, kernel);
@@ -44,20 +40,17 @@ struct Adds {
 TEST_CASE("kernels that do the same have one key, wherever their buffers lie and whatever they are called") {
   const IsolatedKernel first = Adds{}.isolated();
   CHECK(first.arguments == std::vector<BufferId>{0, 1});
-  for (const Adds& other :
-       {Adds{.from = Storage::arena}, Adds{.to = Storage::state}, Adds{.from = Storage::constant},
-        Adds{.variable = 5}, Adds{.before = 3}, Adds{.name = "b"}})
+  for (const Adds& other : {Adds{.from = Storage::arena}, Adds{.to = Storage::state}, Adds{.from = Storage::constant},
+                            Adds{.variable = 5}, Adds{.before = 3}, Adds{.name = "b"}})
     CHECK(other.isolated().key == first.key);
   CHECK(Adds{.threads = 2}.isolated().key == Adds{.threads = 5}.isolated().key);
   CHECK(Adds{.before = 3}.isolated().arguments == std::vector<BufferId>{6, 7});
 }
 
-TEST_CASE(
-    "kernels that differ in a type, an extent, a number's bits, or by sharing their work have other keys") {
+TEST_CASE("kernels that differ in a type, an extent, a number's bits, or by sharing their work have other keys") {
   std::vector<std::string> keys;
-  for (const Adds& adds :
-       {Adds{}, Adds{.dtype = f64}, Adds{.dtype = i32}, Adds{.dtype = i64}, Adds{.number = 2},
-        Adds{.number = 0.0}, Adds{.number = -0.0}, Adds{.extent = 101}, Adds{.threads = 2}})
+  for (const Adds& adds : {Adds{}, Adds{.dtype = f64}, Adds{.dtype = i32}, Adds{.dtype = i64}, Adds{.number = 2},
+                           Adds{.number = 0.0}, Adds{.number = -0.0}, Adds{.extent = 101}, Adds{.threads = 2}})
     keys.push_back(adds.isolated().key);
   std::sort(keys.begin(), keys.end());
   CHECK(std::adjacent_find(keys.begin(), keys.end()) == keys.end());
@@ -68,9 +61,7 @@ TEST_CASE("buffers that share bytes make another kernel than those that do not")
     Sketch s;
     BufferId x = s.buffer(Storage::arena, f32, {100}), y = s.buffer(Storage::arena, f32, {100});
     s.list.buffers[static_cast<size_t>(y)].offset = offset;
-    return isolate(s.list,
-                   s.kernel({}, {{.axes = {{0, 100}}, .value = s.at(x, {i()}), .buffer = y, .index = {i()}}}))
-        .key;
+    return isolate(s.list, s.kernel({}, {{.axes = {{0, 100}}, .value = s.at(x, {i()}), .buffer = y, .index = {i()}}})).key;
   };
   CHECK(key(448) == key(1024));
   CHECK(key(0) == key(384));
@@ -96,8 +87,7 @@ TEST_CASE("a program compiles equal kernels once, across entries, layers and str
 
 TEST_CASE("checks of equal indices share code and say which of them failed") {
   Graph graph;
-  Value x = graph.input("x", f32, {6}), to = graph.input("to", i32, {2}),
-        second = graph.input("second", i32, {2});
+  Value x = graph.input("x", f32, {6}), to = graph.input("to", i32, {2}), second = graph.input("second", i32, {2});
 #line 100 "model.cpp"
   Value a = gather(x, to + 1);
   Value b = gather(x, second + 1);

@@ -14,7 +14,8 @@ KernelList adds(const std::string& entry, double number, int kernels) {
   s.list.entry = entry;
   BufferId x = s.buffer(Storage::input, f32, {100}), y = s.buffer(Storage::output, f32, {100});
   for (int k = 0; k < kernels; ++k)
-    s.kernel({}, {{.axes = {{0, 100}}, .value = s.at(k ? y : x, {i()}) + Scalar::number(f32, number), .buffer = y, .index = {i()}}});
+    s.kernel(
+        {}, {{.axes = {{0, 100}}, .value = s.at(k ? y : x, {i()}) + Scalar::number(f32, number), .buffer = y, .index = {i()}}});
   return s.list;
 }
 

@@ -98,32 +98,30 @@ TEST_CASE("a text that is no kernel list is an Error with the place") {
   CHECK(flaw_of("y[i,j] for j<4 = t") == "a.kernels:13:20: 't' is neither a variable nor a run-time size");
   CHECK(flaw_of("y[i,j] for j<4 = 300:u8") == "a.kernels:13:20: 300 does not fit u8");
   CHECK(flaw_of("y[i,j] for j<4m = 1.0") == "a.kernels:13:17: there is no run-time size 'm'");
-  CHECK(flaw_of("y[i,j] for j<4 = " + std::string(300, '(')) ==
-        "a.kernels:13:276: nested more than 256 deep");
+  CHECK(flaw_of("y[i,j] for j<4 = " + std::string(300, '(')) == "a.kernels:13:276: nested more than 256 deep");
   CHECK(flaw_of("y[i,j] for j<4 = x[i,j] x") == "a.kernels:13:27: expected the end of the line");
   CHECK(flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2\n")) ==
         "a.kernels:12:37: the factors are f32 and i64, the sum f32[n,4]: they must be of one float type");
   CHECK(flaw(with_kernels("k1: x[i<n; j<4] = sum over k<4 of x[i,k] * 2.0\n")) ==
         "a.kernels:12:5: 'x' is input f32[n,4]; the accumulator is a tile of [n,4]");
-  CHECK(flaw(with_kernels("k1 for i<n | tile 6x20 k 4 group 1")) ==
-        "a.kernels:12:21: the width of a tile is a multiple of 16");
+  CHECK(flaw(with_kernels("k1 for i<n | tile 6x20 k 4 group 1")) == "a.kernels:12:21: the width of a tile is a multiple of 16");
   CHECK(flaw(with_kernels("k1 for i<n | pack a")) == "a.kernels:12:20: expected 'by'");
   CHECK(flaw(with_kernels("k1 for i<n | pack a by m")) == "a.kernels:12:24: expected k or row");
   CHECK(flaw(with_kernels("k1 for i<n | pack b by row")) == "a.kernels:12:24: expected k");
   CHECK(flaw(with_kernels("buffer x row f32[]")) == "a.kernels:12:8: the buffer 'x' is there twice");
   CHECK(flaw(with_kernels("buffer q input f32[n] slot 7")) == "a.kernels:12:8: there is no input of slot 7");
-  CHECK(flaw(with_kernels("buffer q input f32[n] slot 1")) ==
-        "a.kernels:12:8: 'q' is f32[n], and what it stands for u8[n]");
-  CHECK(
-      flaw(with_kernels("buffer q disk f32[n]")) ==
-      "a.kernels:12:10: expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
+  CHECK(flaw(with_kernels("buffer q input f32[n] slot 1")) == "a.kernels:12:8: 'q' is f32[n], and what it stands for u8[n]");
+  CHECK(flaw(with_kernels("buffer q disk f32[n]")) ==
+        "a.kernels:12:10: expected where the buffer lies: input, state, output, constant, arena, row, tile or argument");
   CHECK(flaw(with_kernels("buffer q argument f32[n] slot 1 at 0")) == "a.kernels:12:8: this is argument 0, not 1");
-  const std::string three = "buffer a argument f32[n] slot 0 at 0\nbuffer b argument f32[n] slot 1 at 0\nbuffer c argument f32[n] slot 2 at ";
-  CHECK(flaw(with_kernels(three + "1")) == "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 1");
-  CHECK(flaw(with_kernels(three + "3")) == "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 3");
+  const std::string three =
+      "buffer a argument f32[n] slot 0 at 0\nbuffer b argument f32[n] slot 1 at 0\nbuffer c argument f32[n] slot 2 at ";
+  CHECK(flaw(with_kernels(three + "1")) ==
+        "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 1");
+  CHECK(flaw(with_kernels(three + "3")) ==
+        "a.kernels:14:8: argument 2 shares bytes with itself or the first of some, not with 3");
   CHECK(flaw(with_kernels("numbers 65537")) == "a.kernels:12:9: 65537 numbers are given, valid is up to 65536");
-  CHECK(flaw(with_kernels("on entry check 0 <= x < 4 \"x\"")) ==
-        "a.kernels:12:21: an index is of integers, not f32");
+  CHECK(flaw(with_kernels("on entry check 0 <= x < 4 \"x\"")) == "a.kernels:12:21: an index is of integers, not f32");
 }
 
 TEST_CASE("a text whose kernels break a promise is an Error too") {
@@ -131,8 +129,7 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
         "a.kernels:1:1: k1: statement 1 reads 'y' before k1 writes it");
   CHECK(flaw(with_kernels("k1 for i<n\n  y[i,j] for j<3 = x[i,j]\n")) ==
         "a.kernels:1:1: k1: statement 1 stores 'y' elsewhere than at its loops");
-  CHECK(flaw_of("y[i,j] for j<4 = x[i,k]") ==
-        "a.kernels:1:1: k1: statement 1 uses k, which no loop around it runs over");
+  CHECK(flaw_of("y[i,j] for j<4 = x[i,k]") == "a.kernels:1:1: k1: statement 1 uses k, which no loop around it runs over");
   const std::string chains = "a.kernels:1:1: k1: statement 1 is in ";
   CHECK(flaw_of("y[i,j] for j<4 = sum over k<4 in 8 chains by 64 of x[i,k]") ==
         chains + "8 chains by 64; there are 16 chains, and a block is a multiple of them");
@@ -143,17 +140,13 @@ TEST_CASE("a text whose kernels break a promise is an Error too") {
   CHECK(flaw_of("y[i,j] for j<4 = sum over k<4 in 16 of x[i,k]") ==
         "a.kernels:13:39: expected 'chains by' and the points of a block");
   CHECK(flaw_of("y[i,j] for j<4, j<4 = x[i,j]") == "a.kernels:1:1: k1: statement 1 runs over j twice");
-  CHECK(flaw_of("y[i,j] for j<4 = argmax over k<2, l<2 of x[i,k]") ==
-        "a.kernels:13:20: 'y' is f32[n,4], and its value i64");
-  CHECK(
-      flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2.0\n  y[i,j] for i<n, j<4 = max "
-                        "over l<2 of acc[i,j]\n")) ==
-      "a.kernels:1:1: k1: statement 1 is no epilogue: it reduces, scatters or has other loops than the sum");
-  CHECK(flaw(with_kernels(
-            "k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * x[0,j]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+  CHECK(flaw_of("y[i,j] for j<4 = argmax over k<2, l<2 of x[i,k]") == "a.kernels:13:20: 'y' is f32[n,4], and its value i64");
+  CHECK(flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * 2.0\n  y[i,j] for i<n, j<4 = max "
+                          "over l<2 of acc[i,j]\n")) ==
+        "a.kernels:1:1: k1: statement 1 is no epilogue: it reduces, scatters or has other loops than the sum");
+  CHECK(flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[i,k] * x[0,j]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
         "no error");
-  CHECK(flaw(with_kernels(
-            "k1: acc[i<n; j<4] = sum over k<4 of x[0,j] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
+  CHECK(flaw(with_kernels("k1: acc[i<n; j<4] = sum over k<4 of x[0,j] * x[i,k]\n  y[i,j] for i<n, j<4 = acc[i,j]\n")) ==
         "a.kernels:1:1: k1: the first factor of its sum depends on j, which the other has");
 }
 
@@ -185,8 +178,7 @@ TEST_CASE("no text, cut or changed anywhere, does anything but an Error") {
 }
 
 // The last one: ctest does not see what stands after a #line.
-TEST_CASE(
-    "a kernel list prints its bindings, buffers and kernels with their cuts and lines, and reads back") {
+TEST_CASE("a kernel list prints its bindings, buffers and kernels with their cuts and lines, and reads back") {
   Graph g;
   Extent n = g.size("n", 512);
 #line 100 "model.cpp"

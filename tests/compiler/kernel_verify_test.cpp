@@ -26,14 +26,11 @@ struct Rows {
   explicit Rows(bool together, Storage of_m = Storage::arena) {
     list.outputs = {{"y", {f32, {8, 4}}, {}}};
     x = buffer("x", {8, 4}, Storage::input), e = buffer("e", {8, 4}, Storage::arena);
-    m = buffer("m", of_m == Storage::row ? Shape{} : Shape{8}, of_m),
-    y = buffer("y", {8, 4}, Storage::output);
+    m = buffer("m", of_m == Storage::row ? Shape{} : Shape{8}, of_m), y = buffer("y", {8, 4}, Storage::output);
     std::vector<Scalar> row_m;
     if (of_m != Storage::row) row_m = {i()};
-    Statement first{
-        .axes = {{1, 4}}, .value = Scalar::call(Scalar::exp, {at(x)}), .buffer = e, .index = {i(), j()}};
-    Statement second{
-        .reduced = {{1, 4}}, .reduction = Reduction::max, .value = at(e), .buffer = m, .index = row_m};
+    Statement first{.axes = {{1, 4}}, .value = Scalar::call(Scalar::exp, {at(x)}), .buffer = e, .index = {i(), j()}};
+    Statement second{.reduced = {{1, 4}}, .reduction = Reduction::max, .value = at(e), .buffer = m, .index = row_m};
     Statement third{.axes = {{1, 4}},
                     .value = Scalar::call(Scalar::sub, {at(e), Scalar::read(m, f32, row_m)}),
                     .buffer = y,
@@ -74,8 +71,8 @@ struct Product : Rows {
     Kernel& k = list.kernels[0];
     k.rows = {};
     Scalar l = Scalar::index(2);
-    k.contraction = Contraction{
-        {{0, 4}}, {{1, 4}}, {{2, 4}}, Scalar::read(x, f32, {i(), l}), Scalar::read(x, f32, {l, j()}), acc};
+    k.contraction =
+        Contraction{{{0, 4}}, {{1, 4}}, {{2, 4}}, Scalar::read(x, f32, {i(), l}), Scalar::read(x, f32, {l, j()}), acc};
     k.body.push_back({.axes = {{0, 4}, {1, 4}},
                       .value = Scalar::call(Scalar::sub, {at(w), at(acc)}),
                       .buffer = in_place ? w : y,
@@ -124,8 +121,7 @@ TEST_CASE("a row reads its own row of what the kernel writes") {
   rows.list.kernels[0].body[2].value = turned;
   CHECK(fault(rows.list) == "k1: statement 3 reads 'e' at another place than statement 1 writes it");
   Rows columns(true);  // another column of the same row is well
-  columns.list.kernels[0].body[2].value =
-      Scalar::read(columns.e, f32, {Rows::i(), Scalar::integer(3) - Rows::j()});
+  columns.list.kernels[0].body[2].value = Scalar::read(columns.e, f32, {Rows::i(), Scalar::integer(3) - Rows::j()});
   CHECK(fault(columns.list) == "no error");
 }
 
@@ -169,8 +165,7 @@ TEST_CASE("arena buffers that are alive together share no byte") {
   Rows rows(false);
   place(rows.list);
   CHECK(fault(rows.list) == "no error");
-  Buffer &e = rows.list.buffers[static_cast<size_t>(rows.e)],
-         &m = rows.list.buffers[static_cast<size_t>(rows.m)];
+  Buffer &e = rows.list.buffers[static_cast<size_t>(rows.e)], &m = rows.list.buffers[static_cast<size_t>(rows.m)];
   m.offset = e.offset + 64;
   CHECK(fault(rows.list) == "'e' (k1 to k3) and 'm' (k2 to k3) share bytes while both are alive");
   m.offset = 1024;
@@ -183,8 +178,7 @@ TEST_CASE("kernels that run beside each other are alive together") {
   BufferId f = rows.buffer("f", {8, 4}, Storage::arena);
   rows.list.kernels[3].body.push_back(
       {.axes = {{1, 4}}, .value = Rows::at(rows.x), .buffer = f, .index = {Rows::i(), Rows::j()}});
-  for (Kernel& kernel : rows.list.kernels)
-    kernel.threads = 2, kernel.barrier = &kernel != &rows.list.kernels[3];
+  for (Kernel& kernel : rows.list.kernels) kernel.threads = 2, kernel.barrier = &kernel != &rows.list.kernels[3];
   place(rows.list);
   CHECK(fault(rows.list) == "no error");
   rows.list.buffers[static_cast<size_t>(f)].offset = rows.list.buffers[static_cast<size_t>(rows.e)].offset;
@@ -196,7 +190,8 @@ TEST_CASE("a load that leaves its buffer at some size is found before anything r
     const std::string text =
         "kernels 1\nsize n <= 64\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[n,4]\ninput \"z\" f32[8n]\n"
         "output \"y\" f32[n,4]\nbuffer x input f32[n,4] slot 0\nbuffer z input f32[8n] slot 1\n"
-        "buffer y output f32[n,4] slot 0\nk1 for i<n\n  y[i,j] for j<4 = " + index + "\n";
+        "buffer y output f32[n,4] slot 0\nk1 for i<n\n  y[i,j] for j<4 = " +
+        index + "\n";
     const std::string said = test::message([&] { parse_kernels(text, "a.kernels"); });
     return said.substr(0, said.find('\n'));
   };
@@ -214,11 +209,11 @@ TEST_CASE("a load that leaves its buffer at some size is found before anything r
   CHECK(read("z[8 * i + j]") == "no error");
   CHECK(read("z[2 * j * n + i]") == "no error");  // 6n + n - 1
   CHECK(read("z[3 * j * n + i]") == z);
-  CHECK(read("z[4 * i + 5 * j]") == z);           // 4n + 11 is more than 8n while n is less than 3
-  CHECK(read("z[i * n - i]") == z);               // 63 * 63 at the maximum
+  CHECK(read("z[4 * i + 5 * j]") == z);  // 4n + 11 is more than 8n while n is less than 3
+  CHECK(read("z[i * n - i]") == z);      // 63 * 63 at the maximum
   CHECK(read("sum over i2000<8 of z[i2000]") == "no error");
   CHECK(read("sum over i2000<9 of z[i2000]") == z);
-  CHECK(read("z[j + i // 2]") == "no error");     // a quotient: the run looks at it
+  CHECK(read("z[j + i // 2]") == "no error");  // a quotient: the run looks at it
   // Nothing that a text says makes this check fail itself.
   CHECK(read("z[5 // 0]") == "no error");
   CHECK(read("z[i // 0 // 4 + i % (j - j)]") == "no error");
@@ -240,7 +235,8 @@ TEST_CASE("a sum is cut into blocks and groups of 1 to 2^31 - 1") {
     const std::string text =
         "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[4,4]\noutput \"y\" f32[4,4]\n"
         "buffer x input f32[4,4] slot 0\nbuffer y output f32[4,4] slot 0\nbuffer acc tile f32[4,4]\n"
-        "k1: acc[i<4; j<4] = sum over k<4 by " + cut + " of x[i,k] * x[k,j]\n  y[i,j] for i<4, j<4 = acc[i,j]\n";
+        "k1: acc[i<4; j<4] = sum over k<4 by " +
+        cut + " of x[i,k] * x[k,j]\n  y[i,j] for i<4, j<4 = acc[i,j]\n";
     const std::string message = test::message([&] { parse_kernels(text); });
     CAPTURE(message);
     CHECK(message.find("k1: its sum is cut into blocks of ") != std::string::npos);

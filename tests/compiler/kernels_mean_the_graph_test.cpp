@@ -30,7 +30,7 @@ class RandomEntry {
     n_ = graph.size("n", 9);
     const Extent t = graph.size("t", 5);
     sizes = {{"n", 1 + dice_.below(9)}, {"t", 1 + dice_.below(5)}};
-    shapes_ = {{}, {4}, {3}, {4, 4}, {n_, 4}, {4, 3}, {n_, 3}, {n_}, {n_, 3, 4}, {Extent(12, "n")},
+    shapes_ = {{},      {4},        {3},      {4, 4}, {n_, 4}, {4, 3}, {n_, 3}, {n_}, {n_, 3, 4}, {Extent(12, "n")},
                {n_, t}, {t, n_, 4}, {n_ * t}, {t, 3}};
     for (int64_t i = 0; i < 4; ++i) values_.push_back(graph.input(name("x", i), f32, shapes_[pick_shape()]));
     values_.push_back(cast(graph.input("pixels", u8, {n_, 4}), f32) * 0.25);
@@ -157,7 +157,8 @@ void check_values(const KernelList& list, const KernelMemory& actual, const Entr
 
 // The same at the level of loops, for a machine of any kind: the loops read back from their text, and give the same bits by
 // any number of threads.
-void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, const Sizes& sizes, uint64_t seed) {
+void check_loops(const KernelList& list, const KernelMemory& start, const EntryResult& expected, const Sizes& sizes,
+                 uint64_t seed) {
   Target target = Target::of(isas[seed % 3], isas[seed % 3]);
   target.l1_bytes = (seed / 3 % 2 ? 32 : 48) << 10;
   target.l2_bytes = int64_t{256 << 10} << seed / 6 % 4;
@@ -177,7 +178,8 @@ void check_loops(const KernelList& list, const KernelMemory& start, const EntryR
 
 }  // namespace
 
-TEST_CASE("kernels and loops compute what the graph means, in whatever order threads may run them, and read back from their text") {
+TEST_CASE(
+    "kernels and loops compute what the graph means, in whatever order threads may run them, and read back from their text") {
   for (uint64_t seed = 1; seed <= 1500; ++seed) {
     CAPTURE(seed);
     RandomEntry random(seed);

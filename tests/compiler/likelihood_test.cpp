@@ -36,8 +36,7 @@ const Case cases[] = {
     {"weighted", dims,
      [](Value z, Value y) {
        const std::vector<double> weights{0.5, 2, 1};
-       return nll(z, label_of(y),
-                  {.class_weights = cast(constant(z.body(), Literal::of({f64, {3}}, weights)), z.dtype())});
+       return nll(z, label_of(y), {.class_weights = cast(constant(z.body(), Literal::of({f64, {3}}, weights)), z.dtype())});
      }},
     {"bernoulli", dims, [](Value z, Value y) { return nll(Bernoulli{z}, y); }},
     {"gaussian", dims, [](Value z, Value y) { return nll(Gaussian(z, 0.5), y); }},
@@ -97,8 +96,7 @@ TEST_CASE("the gradient of every likelihood agrees with central differences") {
       const double middle = at, h = 1e-4;
       const auto loss = [&](double x) { return at = x, evaluate(run.loss, bindings).real[0]; };
       const double numeric =
-          (8 * (loss(middle + h) - loss(middle - h)) - loss(middle + 2 * h) + loss(middle - 2 * h)) /
-          (12 * h);
+          (8 * (loss(middle + h) - loss(middle - h)) - loss(middle + 2 * h) + loss(middle - 2 * h)) / (12 * h);
       at = middle;
       CHECK(slope.at(i) == doctest::Approx(numeric).epsilon(1e-7));
     }
@@ -119,8 +117,7 @@ TEST_CASE("compiled, every likelihood and its gradient are what the evaluator sa
       const ReferenceArray expected = evaluate(value, bindings);
       double size = 0;
       for (int64_t i = 0; i < expected.elements(); ++i) size = std::max(size, std::abs(expected.at(i)));
-      for (int64_t i = 0; i < expected.elements(); ++i)
-        CHECK(std::abs(out[name].at(i) - expected.at(i)) <= 2e-6 * size);
+      for (int64_t i = 0; i < expected.elements(); ++i) CHECK(std::abs(out[name].at(i) - expected.at(i)) <= 2e-6 * size);
     }
   }
 }
@@ -162,9 +159,7 @@ TEST_CASE("outcomes outside of the support are errors that name row and value, a
               c = g.input("c", u8, {n, 2}), v = g.input("v", f64, {2});
   const Value w = g.parameter("w", f32, {2}, zeros());
   const Value z = broadcast_to(w, t.shape());
-  const auto entry = [&](const char* name, Value loss) {
-    g.entry(name, {{"loss", loss}}, minimize(loss, sgd(1)));
-  };
+  const auto entry = [&](const char* name, Value loss) { g.entry(name, {{"loss", loss}}, minimize(loss, sgd(1))); };
   entry("bits", nll(Bernoulli{z}, t));
   entry("counts", nll(Poisson{z}, reshape(k, k.shape())));
   entry("small counts", nll(Bernoulli{z}, c));
@@ -181,14 +176,12 @@ TEST_CASE("outcomes outside of the support are errors that name row and value, a
   const auto three = [](float x) { return Tensor::of<float>({3, 2}, {0, 1, 1, 0, 0, x}); };
   CHECK(error("bits", "t", three(1.5f)) == "bits: input t[2,1] is 1.5, valid is 0 <= t <= 1");
   CHECK(error("bits", "t", three(NAN)) == "bits: input t[2,1] is nan, valid is 0 <= t <= 1");
-  CHECK(error("variance", "v", Tensor::of<double>({2}, {1, 0})) ==
-        "variance: input v[1] is 0, valid is v > 0");
+  CHECK(error("variance", "v", Tensor::of<double>({2}, {1, 0})) == "variance: input v[1] is 0, valid is v > 0");
   CHECK(error("small counts", "c", Tensor::of<uint8_t>({1, 2}, {0, 2})) ==
         "small counts: input c[0,1] is 2, valid is 0 <= c <= 1");
   CHECK(error("counts", "k", three(0.5f)) == "counts: input k[2,1] is 0.5, valid is k = 0, 1, 2, ...");
   CHECK(error("counts", "k", three(INFINITY)) == "counts: input k[2,1] is inf, valid is k = 0, 1, 2, ...");
-  CHECK(error("probabilities", "p", three(1.5f)) ==
-        "probabilities: input p[2,1] is 1.5, valid is 0 <= p <= 1");
+  CHECK(error("probabilities", "p", three(1.5f)) == "probabilities: input p[2,1] is 1.5, valid is 0 <= p <= 1");
   session.run("bits", {{"t", three(0.5f)}});
 
   const Value fixed = constant(g.body(), Literal::of({f32, {2}}, std::vector<double>{2, -1}));

@@ -134,6 +134,7 @@ TEST_CASE("a text of many attributes or of a high rank is read or refused at onc
   CHECK(test::message([&] { parse(text + " : f32[2]\n"); }) != "");
   std::string axes;
   for (int i = 0; i < 40; ++i) axes += i ? ",2" : "2";
-  CHECK(test::message([&] { parse("tenon 1\n%0 = input() name=\"x\" dtype=f32 shape=[" + axes + "] : f32[" + axes + "]\n"); })
-            .find("40 axes; at most ") != std::string::npos);
+  CHECK(test::message([&] {
+          parse("tenon 1\n%0 = input() name=\"x\" dtype=f32 shape=[" + axes + "] : f32[" + axes + "]\n");
+        }).find("40 axes; at most ") != std::string::npos);
 }

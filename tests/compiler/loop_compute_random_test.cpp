@@ -49,8 +49,7 @@ class Random {
     const uint64_t kind = next() % 8, x = next();
     if (kind == 0 && is_float(dtype)) return loop::from_double(double(x % 33) / 2 - 8, dtype);
     if (kind == 0) return loop::low_bits(x % 9 - 4, dtype);
-    if (kind == 2 && is_float(dtype))
-      return loop::from_double(std::ldexp(int64_t(x), int(x % 141) - 133), dtype);
+    if (kind == 2 && is_float(dtype)) return loop::from_double(std::ldexp(int64_t(x), int(x % 141) - 133), dtype);
     if (kind == 1) return loop::low_bits((uint64_t{1} << x % 64) - (x >> 32) % 2, dtype);
     return loop::low_bits(x, dtype);
   }
@@ -73,15 +72,14 @@ void agrees(Code code, F expected, int64_t integer = 0) {
     std::array<uint64_t, 3> x;
     for (uint64_t& bits : x) bits = random.bits(dtype_of<T>);
     const Result want = expected(value_of<T>(x[0]), value_of<T>(x[1]), value_of<T>(x[2]));
-    const auto have =
-        loop::compute({.code = code, .type = {dtype_of<Result>}, .integer = integer}, dtype_of<T>, x);
+    const auto have = loop::compute({.code = code, .type = {dtype_of<Result>}, .integer = integer}, dtype_of<T>, x);
     REQUIRE(have.has_value());
     if constexpr (std::is_floating_point_v<Result>)
       if (std::isnan(want) && std::isnan(value_of<Result>(*have))) continue;
     if (*have == as_bits(want)) continue;
     if (++different > 3) continue;
-    MESSAGE(fmt::format("code {} of {}: {:x} {:x} {:x} gives {:x} in place of {:x}", int(code),
-                        name(dtype_of<T>), x[0], x[1], x[2], *have, as_bits(want)));
+    MESSAGE(fmt::format("code {} of {}: {:x} {:x} {:x} gives {:x} in place of {:x}", int(code), name(dtype_of<T>), x[0], x[1],
+                        x[2], *have, as_bits(want)));
   }
   INFO("code " << int(code) << " of " << name(dtype_of<T>));
   CHECK(different == 0);
@@ -94,8 +92,8 @@ template <typename To>
 To clamped(long double x) {
   using Limits = std::numeric_limits<To>;
   if (std::isnan(x)) return 0;
-  return static_cast<To>(std::clamp(std::trunc(x), static_cast<long double>(Limits::min()),
-                                    static_cast<long double>(Limits::max())));
+  return static_cast<To>(
+      std::clamp(std::trunc(x), static_cast<long double>(Limits::min()), static_cast<long double>(Limits::max())));
 }
 
 template <typename T>
@@ -119,12 +117,8 @@ void check_floats() {
   agrees<T>(Code::ceil, [](T a, T, T) { return std::ceil(a); });
   agrees<T>(Code::round, [](T a, T, T) { return even(a); });
   agrees<T>(Code::copysign, [](T a, T b, T) { return std::copysign(a, b); });
-  agrees<T>(Code::max, [](T a, T b, T) {
-    return a != a || b != b ? T(NAN) : a > b || (a == b && !std::signbit(a)) ? a : b;
-  });
-  agrees<T>(Code::min, [](T a, T b, T) {
-    return a != a || b != b ? T(NAN) : a < b || (a == b && std::signbit(a)) ? a : b;
-  });
+  agrees<T>(Code::max, [](T a, T b, T) { return a != a || b != b ? T(NAN) : a > b || (a == b && !std::signbit(a)) ? a : b; });
+  agrees<T>(Code::min, [](T a, T b, T) { return a != a || b != b ? T(NAN) : a < b || (a == b && std::signbit(a)) ? a : b; });
   agrees<T>(
       Code::reference, [](T a, T b, T) { return T(std::pow(double(a), double(b))); }, Scalar::pow);
   agrees<T>(Code::cast, [](T a, T, T) { return clamped<int64_t>(a); });
@@ -143,13 +137,10 @@ void check_floats() {
 
 template <typename T>
 void check_integers() {
-  using Unsigned =
-      std::conditional_t<std::is_same_v<T, bool>, bool,
-                         std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>>;
+  using Unsigned = std::conditional_t<std::is_same_v<T, bool>, bool,
+                                      std::make_unsigned_t<std::conditional_t<std::is_same_v<T, bool>, uint8_t, T>>>;
   constexpr int width = std::is_same_v<T, bool> ? 1 : 8 * sizeof(T);
-  const auto wrapped = [](Wide x) {
-    return value_of<T>(loop::low_bits(static_cast<uint64_t>(x), dtype_of<T>));
-  };
+  const auto wrapped = [](Wide x) { return value_of<T>(loop::low_bits(static_cast<uint64_t>(x), dtype_of<T>)); };
   agrees<T>(Code::add, [&](T a, T b, T) { return wrapped(Wide{a} + b); });
   agrees<T>(Code::sub, [&](T a, T b, T) { return wrapped(Wide{a} - b); });
   agrees<T>(Code::mul, [&](T a, T b, T) { return wrapped(Wide{a} * b); });
@@ -168,8 +159,7 @@ void check_integers() {
   agrees<T>(Code::cast, [&](T a, T, T) { return static_cast<int64_t>(a); });
   agrees<T>(Code::cast, [&](T a, T, T) { return static_cast<int32_t>(a); });
   agrees<T>(Code::cast, [&](T a, T, T) { return static_cast<uint8_t>(a); });
-  agrees<T>(Code::zero_extend,
-            [&](T a, T, T) { return static_cast<int64_t>(static_cast<uint64_t>(Unsigned(a))); });
+  agrees<T>(Code::zero_extend, [&](T a, T, T) { return static_cast<int64_t>(static_cast<uint64_t>(Unsigned(a))); });
 
   // Those that do not give a result for every operand, in a loop of their own.
   Random random;

@@ -35,8 +35,7 @@ bool is_comparison(Code code) { return code >= Code::eq && code <= Code::ult; }
 std::string made(Code code, DType dtype, const std::string& operands, DType to, int64_t integer = 0) {
   std::vector<uint64_t> bits;
   std::istringstream words(operands);
-  for (std::string word; words >> word;)
-    bits.push_back(bits_of(word, code == Code::select && bits.empty() ? boolean : dtype));
+  for (std::string word; words >> word;) bits.push_back(bits_of(word, code == Code::select && bits.empty() ? boolean : dtype));
   const auto result = loop::compute({.code = code, .type = {to}, .integer = integer}, dtype, bits);
   return result ? text_of(*result, to) : "none";
 }
@@ -120,8 +119,7 @@ TEST_CASE("a NaN is the maximum and the minimum, and -0 is less than +0") {
     CHECK(made(Code::max, dtype, "-inf -2") == "-2");
     CHECK(made(Code::min, dtype, "1.5 -2") == "-2");
   }
-  CHECK(*loop::compute({.code = Code::max, .type = {f32}}, f32, std::array<uint64_t, 2>{0x7fa00001, 0}) ==
-        0x7fe00001);
+  CHECK(*loop::compute({.code = Code::max, .type = {f32}}, f32, std::array<uint64_t, 2>{0x7fa00001, 0}) == 0x7fe00001);
   CHECK(made(Code::max, i32, "-1 1") == "1");
   CHECK(made(Code::min, i64, "-1 1") == "-1");
   CHECK(made(Code::max, u8, "255 1") == "255");
@@ -164,11 +162,10 @@ TEST_CASE("scale multiplies by a power of two and rounds once, as vscalef does")
   for (DType dtype : {f32, f64}) {
     const std::string table[][3] = {
         // x, n, x * 2^n
-        {"nan", "nan", "nan"},  {"nan", "inf", "inf"},   {"nan", "-inf", "0"},    {"nan", "1", "nan"},
-        {"inf", "nan", "nan"},  {"inf", "inf", "inf"},   {"inf", "-inf", "nan"},  {"inf", "-9", "inf"},
-        {"-inf", "nan", "nan"}, {"-inf", "inf", "-inf"}, {"-inf", "-inf", "nan"}, {"-inf", "9", "-inf"},
-        {"-0", "nan", "nan"},   {"-0", "inf", "nan"},    {"-0", "-inf", "-0"},    {"-0", "9", "-0"},
-        {"-2", "nan", "nan"},   {"-2", "inf", "-inf"},   {"-2", "-inf", "-0"},    {"2", "-inf", "0"},
+        {"nan", "nan", "nan"},   {"nan", "inf", "inf"},  {"nan", "-inf", "0"},  {"nan", "1", "nan"},    {"inf", "nan", "nan"},
+        {"inf", "inf", "inf"},   {"inf", "-inf", "nan"}, {"inf", "-9", "inf"},  {"-inf", "nan", "nan"}, {"-inf", "inf", "-inf"},
+        {"-inf", "-inf", "nan"}, {"-inf", "9", "-inf"},  {"-0", "nan", "nan"},  {"-0", "inf", "nan"},   {"-0", "-inf", "-0"},
+        {"-0", "9", "-0"},       {"-2", "nan", "nan"},   {"-2", "inf", "-inf"}, {"-2", "-inf", "-0"},   {"2", "-inf", "0"},
     };
     for (const auto& row : table) {
       const std::string operands = row[0] + " " + row[1];
@@ -265,8 +262,7 @@ TEST_CASE("a NaN is unequal to everything and neither less nor greater") {
 
 TEST_CASE("select takes one of two values as they are") {
   const uint64_t nan = 0xffa00001;
-  CHECK(*loop::compute({.code = Code::select, .type = {f32}}, f32, std::array<uint64_t, 3>{1, nan, 2}) ==
-        nan);
+  CHECK(*loop::compute({.code = Code::select, .type = {f32}}, f32, std::array<uint64_t, 3>{1, nan, 2}) == nan);
   CHECK(made(Code::select, f64, "0 1 -0") == "-0");
   CHECK(made(Code::select, boolean, "1 0 1") == "0");
   CHECK(made(Code::select, i32, "0 5 -6") == "-6");

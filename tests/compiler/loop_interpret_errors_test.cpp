@@ -32,9 +32,7 @@ std::string said(DType dtype, const std::function<void(Builder& b)>& body, Call 
 }  // namespace
 
 TEST_CASE("an access outside of its buffer is an Error at the first such lane") {
-  auto store = [](Builder& b, int64_t offset, bool vector) {
-    b.store(b.zero({f32, vector}), at(b, 0, offset));
-  };
+  auto store = [](Builder& b, int64_t offset, bool vector) { b.store(b.zero({f32, vector}), at(b, 0, offset)); };
   CHECK(said(f32, [&](Builder& b) { store(b, 4, true); }) == "no error");
   CHECK(said(f32, [&](Builder& b) { store(b, 19, false); }) == "no error");
   CHECK(said(f32, [&](Builder& b) { store(b, 5, true); }) ==
@@ -59,8 +57,7 @@ TEST_CASE("an access outside of its buffer is an Error at the first such lane") 
              },
              {.sizes = 2}) == "f: %5 load: offset 8 of buffer 1 is outside of its 8 elements");
   CHECK(said(f32, [&](Builder& b) {
-          const Value odd =
-              b.eq(b.bit_and(b.lane_numbers(i64), b.splat(b.integer(1))), b.splat(b.integer(1)));
+          const Value odd = b.eq(b.bit_and(b.lane_numbers(i64), b.splat(b.integer(1))), b.splat(b.integer(1)));
           b.load_masked(at(b, 0, 8), odd, b.zero(f32x16));
         }) == "f: %8 load: offset 21 of buffer 0 is outside of its 20 elements");
 }
@@ -70,18 +67,14 @@ TEST_CASE("an access that is not aligned as its node says is an Error") {
         "f: %1 load: offset 0 of buffer 0, of 20 elements, is not aligned to 64 bytes");
   CHECK(said(f32, [](Builder& b) { b.load(b.base(0), true, 2); }) == "no error");
   auto aligned = [](int64_t start, int64_t offset, int64_t alignment) {
-    return said(f32, [=](Builder& b) {
-      b.store(b.zero(f32x16), at(b, b.buffer(scratch(start, f32, 64)), offset), alignment);
-    });
+    return said(f32, [=](Builder& b) { b.store(b.zero(f32x16), at(b, b.buffer(scratch(start, f32, 64)), offset), alignment); });
   };
   CHECK(aligned(64, 16, 64) == "no error");
   CHECK(aligned(32, 8, 64) == "no error");
   CHECK(aligned(0, 8, 32) == "no error");
   CHECK(aligned(0, 8, 64) == "f: %4 store: offset 8 of buffer 1, of 64 elements, is not aligned to 64 bytes");
-  CHECK(aligned(32, 16, 64) ==
-        "f: %4 store: offset 16 of buffer 1, of 64 elements, is not aligned to 64 bytes");
-  CHECK(aligned(0, 32, 128) ==
-        "f: %4 store: offset 32 of buffer 1, of 64 elements, is not aligned to 128 bytes");
+  CHECK(aligned(32, 16, 64) == "f: %4 store: offset 16 of buffer 1, of 64 elements, is not aligned to 64 bytes");
+  CHECK(aligned(0, 32, 128) == "f: %4 store: offset 32 of buffer 1, of 64 elements, is not aligned to 128 bytes");
   CHECK(said(f32, [](Builder& b) {
           const Value none = b.zero({boolean, true});
           b.store(b.zero(f32x16), at(b, b.buffer(stack(f32, 64)), 1), 8, none);
@@ -93,9 +86,8 @@ TEST_CASE("arithmetic without a result is an Error that names the operands") {
         "f: %4 div: of -7 and 0 has no result");
   CHECK(said(i32, [](Builder& b) { b.shift_left(b.load(b.base(0), false), b.integer(32, i32)); }) ==
         "f: %3 shift_left: of 1 and 32 has no result");
-  CHECK(said(i64, [](Builder& b) {
-          b.rem(b.load(b.base(0), true), b.sub(b.splat(b.integer(3)), b.lane_numbers(i64)));
-        }) == "f: %5 rem: of 1 and 0 in lane 3 has no result");
+  CHECK(said(i64, [](Builder& b) { b.rem(b.load(b.base(0), true), b.sub(b.splat(b.integer(3)), b.lane_numbers(i64))); }) ==
+        "f: %5 rem: of 1 and 0 in lane 3 has no result");
   CHECK(said(f64, [](Builder& b) { b.bit_and(b.load(b.base(0), false), b.number({f64}, 2.5)); }) ==
         "f: %3 bit_and: of 5e-324 and 2.5 has no result");
   CHECK(said(i64, [](Builder& b) {
@@ -119,16 +111,14 @@ TEST_CASE("an argument that is shorter than its buffer is an Error, and so is on
   std::vector<std::byte> memory(100);
   auto given = [&](size_t zero, size_t one, int64_t size) {
     return message([&] {
-      interpret(f,
-                {.arguments = {std::span(memory).first(zero), std::span(memory).first(one)}, .sizes = size});
+      interpret(f, {.arguments = {std::span(memory).first(zero), std::span(memory).first(one)}, .sizes = size});
     });
   };
   CHECK(given(32, 24, 2) == "no error");
   CHECK(given(0, 24, 0) == "no error");
   CHECK(given(31, 24, 2) == "f: buffer 1 needs 32 bytes and is given 31");
   CHECK(given(32, 23, 2) == "f: buffer 0 needs 24 bytes and is given 23");
-  CHECK(message([&] { interpret(f, {.arguments = {memory}}); }) ==
-        "f: buffer 0 needs 24 bytes and is given 0");
+  CHECK(message([&] { interpret(f, {.arguments = {memory}}); }) == "f: buffer 0 needs 24 bytes and is given 0");
 
   Builder with_fault("g");
   with_fault.buffer({.place = Buffer::Place::fault, .dtype = i64, .count = 3});

@@ -11,8 +11,7 @@
 #include "tests/compiler/loops.h"
 
 using namespace tenon;
-using loop::Buffer, loop::Builder, loop::Call, loop::Code, loop::Function, loop::interpret, loop::Value,
-    loop::Values;
+using loop::Buffer, loop::Builder, loop::Call, loop::Code, loop::Function, loop::interpret, loop::Value, loop::Values;
 using loop::ValueType;
 using namespace tenon::test;
 
@@ -28,8 +27,7 @@ std::vector<T> counted(size_t count) {
 
 // Runs a body on one buffer of the elements and returns what it holds then.
 template <typename T>
-std::vector<T> ran(DType dtype, std::vector<T> elements, const std::function<void(Builder& b)>& body,
-                   Call call = {}) {
+std::vector<T> ran(DType dtype, std::vector<T> elements, const std::function<void(Builder& b)>& body, Call call = {}) {
   Builder b("f");
   b.function().sizes = {intern("n")};
   b.buffer(argument(0, dtype, elements.size()));
@@ -98,8 +96,7 @@ TEST_CASE("lanes are numbered, filled, taken out, mixed and asked") {
   CHECK(std::vector(x.begin(), x.begin() + 16) ==
         std::vector<int64_t>{15, 17, 13, 19, 11, 21, 9, 23, 7, 25, 5, 27, 3, 29, 1, 31});
   CHECK(std::vector(x.begin() + 16, x.begin() + 32) == std::vector<int64_t>(16, 21));
-  CHECK(std::vector(x.begin() + 32, x.end()) ==
-        std::vector<int64_t>{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
+  CHECK(std::vector(x.begin() + 32, x.end()) == std::vector<int64_t>{1, 0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15});
 }
 
 TEST_CASE("a NaN keeps its bits on its way through memory, lanes and select") {
@@ -121,8 +118,7 @@ TEST_CASE("a masked access touches the lanes of its mask alone, at both ends of 
     const Value shifted = b.load_masked(at(b, 0, -6), b.bit_not(less(6)), b.number(f32x16, -1));
     b.store(shifted, at(b, 0, 7), 0, less(3));
     b.store(b.extract(shifted, 15), at(b, 0, 0));
-    b.store(b.add(shifted, b.number(f32x16, 100)), at(b, 0, -14), 0,
-            b.lt(b.splat(b.integer(14)), b.lane_numbers(i64)));
+    b.store(b.add(shifted, b.number(f32x16, 100)), at(b, 0, -14), 0, b.lt(b.splat(b.integer(14)), b.lane_numbers(i64)));
   });
   CHECK(x == std::vector<float>{9, 109, 2, 3, 4, 5, 6, -1, -1, -1});
 }
@@ -134,8 +130,7 @@ TEST_CASE("a mask of no lane reads and writes nothing, wherever the address is")
     const Value kept = b.load_masked(far, none, b.bit_pattern(i32x16, 5));
     b.store(kept, far, 0, none);
     b.scatter(kept, far, b.lane_numbers(i64), none);
-    b.store(b.add(b.extract(kept, 15), b.extract(b.gather(far, b.lane_numbers(i64), none, kept), 0)),
-            at(b, 0, 0));
+    b.store(b.add(b.extract(kept, 15), b.extract(b.gather(far, b.lane_numbers(i64), none, kept), 0)), at(b, 0, 0));
     b.store(b.load_masked(far, no, b.integer(-4, i32)), at(b, 0, 1));
     b.store(b.integer(1, i32), far, 0, no);
     b.prefetch(far);
@@ -162,24 +157,21 @@ TEST_CASE("offsets may be negative and of 32 bits, and of equal addresses the la
     const Value far = b.mul(b.lane_numbers(i64), b.splat(b.integer(5)));  // inside up to 15
     b.scatter(b.bit_pattern(i64x16, 100), at(b, 0, 9), far, few);
   });
-  CHECK(x ==
-        std::vector<int64_t>{18, 16, 14, 12, 10, 8, 6, 4, 8, 100, 10, 11, 12, 13, 100, 15, 16, 17, 18, 100});
+  CHECK(x == std::vector<int64_t>{18, 16, 14, 12, 10, 8, 6, 4, 8, 100, 10, 11, 12, 13, 100, 15, 16, 17, 18, 100});
 }
 
 TEST_CASE("of a masked gather the lanes left out are the rest") {
   auto x = ran<int64_t>(i64, counted<int64_t>(16), [](Builder& b) {
     const Value lanes = b.lane_numbers(i64);
     const Value inside = b.lt(lanes, b.splat(b.integer(2)));
-    b.store(b.gather(at(b, 0, 15), b.neg(b.mul(lanes, b.splat(b.integer(15)))), inside, b.neg(lanes)),
-            b.base(0));
+    b.store(b.gather(at(b, 0, 15), b.neg(b.mul(lanes, b.splat(b.integer(15)))), inside, b.neg(lanes)), b.base(0));
   });
   CHECK(x == std::vector<int64_t>{15, 0, -2, -3, -4, -5, -6, -7, -8, -9, -10, -11, -12, -13, -14, -15});
 }
 
 TEST_CASE("stack and scratch begin with all bits set, and scratch buffers may share bytes") {
   auto x = ran<int64_t>(i64, {0, 0, 0, 0}, [](Builder& b) {
-    const int64_t own = b.buffer(stack(i32, 4)), wide = b.buffer(scratch(64, i64, 2)),
-                  narrow = b.buffer(scratch(72, u8, 8));
+    const int64_t own = b.buffer(stack(i32, 4)), wide = b.buffer(scratch(64, i64, 2)), narrow = b.buffer(scratch(72, u8, 8));
     b.store(b.cast(b.load(at(b, own, 3), false), i64), at(b, 0, 0));
     b.store(b.load(at(b, wide, 1), false), at(b, 0, 1));
     b.store(b.integer(0, u8), at(b, narrow, 1));
@@ -214,11 +206,10 @@ TEST_CASE("the fault of a run is three integers") {
 TEST_CASE("a loop carries values, all of them at once from one turn to the next") {
   auto x = ran<int64_t>(i64, {0, 0, 0},
                         [](Builder& b) {
-                          const Values last =
-                              b.loop(b.integer(0), b.size(0), 1, {b.integer(0), b.integer(1), b.integer(0)},
-                                     [&](Value i, const Values& v) {
-                                       return Values{v[1], b.add(v[0], v[1]), i};
-                                     });
+                          const Values last = b.loop(b.integer(0), b.size(0), 1, {b.integer(0), b.integer(1), b.integer(0)},
+                                                     [&](Value i, const Values& v) {
+                                                       return Values{v[1], b.add(v[0], v[1]), i};
+                                                     });
                           for (int64_t i = 0; i < 3; ++i) b.store(last[static_cast<size_t>(i)], at(b, 0, i));
                         },
                         {.sizes = 10});
@@ -226,16 +217,15 @@ TEST_CASE("a loop carries values, all of them at once from one turn to the next"
 }
 
 TEST_CASE("a loop may carry its own values round in another order") {
-  auto x = ran<int64_t>(i64, {1, 2, 3},
-                        [](Builder& b) {
-                          Values v;
-                          for (int64_t i = 0; i < 3; ++i) v.push_back(b.load(at(b, 0, i), false));
-                          v = b.loop(b.integer(0), b.size(0), 1, v, [](Value, const Values& v) {
-                            return Values{v[2], v[0], v[1]};
-                          });
-                          for (int64_t i = 0; i < 3; ++i) b.store(v[static_cast<size_t>(i)], at(b, 0, i));
-                        },
-                        {.sizes = 4});
+  auto x =
+      ran<int64_t>(i64, {1, 2, 3},
+                   [](Builder& b) {
+                     Values v;
+                     for (int64_t i = 0; i < 3; ++i) v.push_back(b.load(at(b, 0, i), false));
+                     v = b.loop(b.integer(0), b.size(0), 1, v, [](Value, const Values& v) { return Values{v[2], v[0], v[1]}; });
+                     for (int64_t i = 0; i < 3; ++i) b.store(v[static_cast<size_t>(i)], at(b, 0, i));
+                   },
+                   {.sizes = 4});
   CHECK(x == std::vector<int64_t>{3, 1, 2});
 }
 
@@ -243,11 +233,11 @@ TEST_CASE("a loop that does not run gives what it would carry") {
   for (int64_t size : {0, 5}) {
     auto x = ran<int64_t>(i64, {7},
                           [](Builder& b) {
-                            const Values last = b.loop(b.integer(5), b.size(0), 1, {b.integer(-3)},
-                                                       [&](Value i, const Values&) {
-                                                         b.store(i, at(b, 0, 100));
-                                                         return Values{i};
-                                                       });
+                            const Values last =
+                                b.loop(b.integer(5), b.size(0), 1, {b.integer(-3)}, [&](Value i, const Values&) {
+                                  b.store(i, at(b, 0, 100));
+                                  return Values{i};
+                                });
                             b.store(last[0], at(b, 0, 0));
                           },
                           {.sizes = size});
@@ -259,9 +249,8 @@ TEST_CASE("a loop ends before its end or at the end of all integers") {
   auto turns = [](int64_t begin, int64_t step, int64_t end) {
     return ran<int64_t>(i64, {0},
                         [&](Builder& b) {
-                          const Values last = b.loop(
-                              b.integer(begin), b.size(0), step, {b.integer(0)},
-                              [&](Value, const Values& v) { return Values{b.add(v[0], b.integer(1))}; });
+                          const Values last = b.loop(b.integer(begin), b.size(0), step, {b.integer(0)},
+                                                     [&](Value, const Values& v) { return Values{b.add(v[0], b.integer(1))}; });
                           b.store(last[0], at(b, 0, 0));
                         },
                         {.sizes = end})[0];
@@ -277,8 +266,7 @@ TEST_CASE("nested loops multiply matrices, a vector of columns at a time") {
   constexpr int64_t m = 3, k = 5;
   Builder b("f");
   b.function().sizes = {intern("n")};
-  b.buffer(argument(0, f32, m * k)), b.buffer(argument(1, f32, k * 16)),
-      b.buffer(argument(2, f32, Extent(16, "n")));
+  b.buffer(argument(0, f32, m * k)), b.buffer(argument(1, f32, k * 16)), b.buffer(argument(2, f32, Extent(16, "n")));
   b.loop(b.integer(0), b.size(0), 1, {}, [&](Value i, const Values&) {
     const Values sum = b.loop(b.integer(0), b.integer(k), 1, {b.zero(f32x16)}, [&](Value l, const Values& v) {
       const Value a = b.load(b.at(b.base(0), b.add(b.mul(i, b.integer(k)), l)), false);
@@ -300,30 +288,29 @@ TEST_CASE("nested loops multiply matrices, a vector of columns at a time") {
 }
 
 TEST_CASE("a branch runs one of its blocks and gives what that yields") {
-  auto x =
-      ran<int64_t>(i64, std::vector<int64_t>(8, -1),
-                   [](Builder& b) {
-                     b.loop(b.integer(0), b.size(0), 1, {}, [&](Value i, const Values&) {
-                       const Values chosen = b.branch(
-                           b.lt(i, b.integer(2)),
-                           [&] {
-                             return Values{i, b.integer(7)};
-                           },
-                           [&] {
-                             const Values inner = b.branch(
-                                 b.lt(i, b.integer(3)), [&] { return Values{b.integer(50)}; },
-                                 [&] { return Values{b.mul(i, i)}; });
-                             return Values{b.neg(inner[0]), i};
-                           });
-                       b.branch(b.ne(i, b.integer(1)), [&] {
-                         b.store(chosen[0], b.at(b.base(0), b.mul(i, b.integer(2))));
-                         b.store(chosen[1], b.at(b.base(0), b.add(b.mul(i, b.integer(2)), b.integer(1))));
-                         return Values{};
-                       });
-                       return Values{};
-                     });
-                   },
-                   {.sizes = 4});
+  auto x = ran<int64_t>(i64, std::vector<int64_t>(8, -1),
+                        [](Builder& b) {
+                          b.loop(b.integer(0), b.size(0), 1, {}, [&](Value i, const Values&) {
+                            const Values chosen = b.branch(
+                                b.lt(i, b.integer(2)),
+                                [&] {
+                                  return Values{i, b.integer(7)};
+                                },
+                                [&] {
+                                  const Values inner = b.branch(
+                                      b.lt(i, b.integer(3)), [&] { return Values{b.integer(50)}; },
+                                      [&] { return Values{b.mul(i, i)}; });
+                                  return Values{b.neg(inner[0]), i};
+                                });
+                            b.branch(b.ne(i, b.integer(1)), [&] {
+                              b.store(chosen[0], b.at(b.base(0), b.mul(i, b.integer(2))));
+                              b.store(chosen[1], b.at(b.base(0), b.add(b.mul(i, b.integer(2)), b.integer(1))));
+                              return Values{};
+                            });
+                            return Values{};
+                          });
+                        },
+                        {.sizes = 4});
   CHECK(x == std::vector<int64_t>{0, 7, -1, -1, -50, 2, -9, 3});
 }
 
@@ -331,8 +318,7 @@ TEST_CASE("a function is called with scalars and with vectors, and calls others"
   auto x = ran<float>(f32, counted<float>(17), [](Builder& b) {
     auto square = [](Builder& f, const Values& v) { return f.mul(v[0], v[0]); };
     auto hypotenuse = [&](Builder& f, const Values& v) {
-      const Value a = f.call("square", v[0].type, {v[0]}, square),
-                  c = f.call("square", v[1].type, {v[1]}, square);
+      const Value a = f.call("square", v[0].type, {v[0]}, square), c = f.call("square", v[1].type, {v[1]}, square);
       return f.unary(Code::sqrt, f.add(a, c));
     };
     const Value lanes = b.load(b.base(0), true), last = b.load(at(b, 0, 16), false);

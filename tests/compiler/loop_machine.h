@@ -53,9 +53,18 @@ inline void run_machine(const Function& function, const Target& target, std::vec
   const NativeCode code = link(made.code, made.calls, target);
   std::vector<std::byte*> inputs;
   for (Bytes& bytes : arguments) inputs.push_back(bytes.data());
-  const Frame frame{.inputs = inputs.data(), .states = nullptr, .outputs = nullptr, .constants = nullptr, .arena = nullptr,
-                    .scratch = nullptr, .thread = 0, .threads = 1, .barrier = nullptr, .team = nullptr,
-                    .fault = nullptr, .sizes = {n}};
+  const Frame frame{.inputs = inputs.data(),
+                    .states = nullptr,
+                    .outputs = nullptr,
+                    .constants = nullptr,
+                    .arena = nullptr,
+                    .scratch = nullptr,
+                    .thread = 0,
+                    .threads = 1,
+                    .barrier = nullptr,
+                    .team = nullptr,
+                    .fault = nullptr,
+                    .sizes = {n}};
   code.entries[0].function(&frame);
 }
 
@@ -77,7 +86,8 @@ inline void put_bits(Bytes& bytes, size_t i, DType dtype, uint64_t bits) {
 // Casts of f16 are for machines with F16C.
 inline bool runs_on(const Function& function, const Target& target) {
   const auto casts_f16 = [&](const Node& node) {
-    return node.code == Code::cast && (node.type.dtype == f16 || function.nodes[static_cast<size_t>(node.operands[0])].type.dtype == f16);
+    return node.code == Code::cast &&
+           (node.type.dtype == f16 || function.nodes[static_cast<size_t>(node.operands[0])].type.dtype == f16);
   };
   return target.isa != Isa::sse2 || std::ranges::none_of(function.nodes, casts_f16);
 }
@@ -98,7 +108,8 @@ inline void agree(const Function& function, std::vector<Bytes> arguments, int64_
       for (size_t i = 0; i < found[b].size() / static_cast<size_t>(byte_size(dtype)); ++i) {
         const uint64_t machine = bits_at(found[b], i, dtype), interpreter = bits_at(expected[b], i, dtype);
         if (machine != interpreter)
-          FAIL_CHECK(target.str() << ": buffer " << b << " element " << i << fmt::format(": {:#x}, not {:#x}", machine, interpreter));
+          FAIL_CHECK(target.str() << ": buffer " << b << " element " << i
+                                  << fmt::format(": {:#x}, not {:#x}", machine, interpreter));
       }
     }
   }

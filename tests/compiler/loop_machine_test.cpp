@@ -20,9 +20,9 @@ std::vector<uint64_t> edges(DType dtype) {
   if (is_float(dtype)) {
     const bool wide = dtype == f64;
     const double inf = std::numeric_limits<double>::infinity();
-    for (double x : {0.0, 0.5, 1.0, 1.5, 2.5, 3.7, 1e-3, 127.0, 255.5, 2147483647.0, 2147483648.0, 9.3e18, 16777217.0,
-                     wide ? 1e300 : 3e38, wide ? 1e-310 : 1e-40, wide ? 5e-324 : 1e-45, 0x1p-126, inf,
-                     std::numeric_limits<double>::quiet_NaN()})
+    for (double x :
+         {0.0, 0.5, 1.0, 1.5, 2.5, 3.7, 1e-3, 127.0, 255.5, 2147483647.0, 2147483648.0, 9.3e18, 16777217.0, wide ? 1e300 : 3e38,
+          wide ? 1e-310 : 1e-40, wide ? 5e-324 : 1e-45, 0x1p-126, inf, std::numeric_limits<double>::quiet_NaN()})
       for (double sign : {1.0, -1.0}) result.push_back(from_double(std::copysign(x, sign), dtype));
   } else if (dtype == boolean) {
     result = {0, 1};
@@ -59,8 +59,7 @@ Function elementwise(const Case& c, int64_t count) {
     const int64_t step = vector ? lanes : 1, half = count / 2;
     b.loop(b.integer(vector ? 0 : half), b.integer(vector ? half : count), step, {}, [&](Value i, const Values&) {
       Values x;
-      for (size_t k = 0; k < c.operands.size(); ++k)
-        x.push_back(b.cast(b.load(b.at(bases[k], i), vector), c.operands[k]));
+      for (size_t k = 0; k < c.operands.size(); ++k) x.push_back(b.cast(b.load(b.at(bases[k], i), vector), c.operands[k]));
       Value y = b.make(c.node.code, {c.node.type.dtype, vector}, x);
       b.store(b.cast(y, y.type.dtype == boolean ? u8 : y.type.dtype), b.at(bases.back(), i));
       return Values();
@@ -206,9 +205,23 @@ TEST_CASE("lanes and memory are the same for the interpreter and for the machine
     Values sums = b.loop(b.integer(0), b.size(0), 1, {b.zero({dtype}), b.zero({dtype, true})}, [&](Value i, const Values& now) {
       Value element = b.load(b.at(x, i), false), vector = b.load(b.at(y, i), true);
       Value flag = b.cast(b.load(b.at(flags, i), false), boolean);
-      if (is_storage(dtype)) return b.branch(flag, [&] { return Values{element, now[1]}; }, [&] { return Values{now[0], vector}; });
-      return b.branch(flag, [&] { return Values{b.add(now[0], element), b.sub(now[1], vector)}; },
-                      [&] { return Values{element, b.max(now[1], vector)}; });
+      if (is_storage(dtype))
+        return b.branch(
+            flag,
+            [&] {
+              return Values{element, now[1]};
+            },
+            [&] {
+              return Values{now[0], vector};
+            });
+      return b.branch(
+          flag,
+          [&] {
+            return Values{b.add(now[0], element), b.sub(now[1], vector)};
+          },
+          [&] {
+            return Values{element, b.max(now[1], vector)};
+          });
     });
     b.store(sums[0], place(b.integer(0)));
     b.store(sums[1], place(b.integer(0)));

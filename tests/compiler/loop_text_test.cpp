@@ -15,8 +15,7 @@ using namespace tenon::loop;
 namespace {
 
 using Place = Buffer::Place;
-constexpr ValueType f32x16{f32, true}, f64x16{f64, true}, i64x16{i64, true}, i32x16{i32, true},
-    boolx16{boolean, true};
+constexpr ValueType f32x16{f32, true}, f64x16{f64, true}, i64x16{i64, true}, i32x16{i32, true}, boolx16{boolean, true};
 
 Extent n(int64_t count) { return Extent(count, "n"); }
 
@@ -27,11 +26,10 @@ Function squares() {
   b.function().threads = true;
   const Value x = b.base(b.buffer({Place::argument, f32, n(784), 0}));
   const Value y = b.base(b.buffer({Place::argument, f32, n(1), 1}));
-  const Values sum =
-      b.loop(b.integer(0), b.extent(n(784)), 16, {b.zero(f32x16)}, [&](Value i, const Values& carried) {
-        const Value loaded = b.load(b.at(x, i), true);
-        return Values{b.fma(loaded, loaded, carried[0])};
-      });
+  const Values sum = b.loop(b.integer(0), b.extent(n(784)), 16, {b.zero(f32x16)}, [&](Value i, const Values& carried) {
+    const Value loaded = b.load(b.at(x, i), true);
+    return Values{b.fma(loaded, loaded, carried[0])};
+  });
   b.branch(b.eq(b.thread(), b.integer(0)), [&] {
     b.store(b.extract(sum[0], 3), y);
     return Values{};
@@ -62,8 +60,7 @@ void constants(Builder& b, Value i, Value x, Value v) {
   for (double c : {0.5, -0.0, 0.0, 1e30, 0x1p-149, 0.1, 784.0, HUGE_VAL, -HUGE_VAL})
     b.add(x, b.number({f32}, c)), b.add(b.cast(x, f64), b.number({f64}, c)), b.add(v, b.number(f32x16, c));
   for (uint64_t bits : {0x7fc00000u, 0xffc00000u, 0x7fa00001u}) b.add(x, b.bit_pattern({f32}, bits));
-  for (uint64_t bits : {0x7ff8000000000000u, 0xfff0000000000001u})
-    b.add(b.cast(x, f64), b.bit_pattern({f64}, bits));
+  for (uint64_t bits : {0x7ff8000000000000u, 0xfff0000000000001u}) b.add(b.cast(x, f64), b.bit_pattern({f64}, bits));
 }
 
 // Everything that the language has; the names are as bad as names can be.
@@ -86,8 +83,7 @@ Function everything() {
   const Value numbers = b.lane_numbers(i32), far = b.add(b.splat(b.given(0)), b.lane_numbers(i64));
   b.call("exp", f32x16, {v, numbers}, [](Builder& inside, const Values& p) {
     const Values chosen = inside.branch(
-        inside.any(inside.eq(p[1], p[1])), [&] { return Values{p[0]}; },
-        [&] { return Values{inside.number(f32x16, 0.5)}; });
+        inside.any(inside.eq(p[1], p[1])), [&] { return Values{p[0]}; }, [&] { return Values{inside.number(f32x16, 0.5)}; });
     return inside.add(chosen[0], p[0]);
   });
   b.call("none", {f64}, {}, [](Builder& inside, const Values&) { return inside.number({f64}, 1); });
@@ -169,8 +165,7 @@ TEST_CASE("every code reads back") {
   };
   note(f);
   for (const auto& function : f.functions) note(*function);
-  for (int code = 0; code < codes; ++code)
-    CHECK_MESSAGE(used.contains(static_cast<Code>(code)), name(static_cast<Code>(code)));
+  for (int code = 0; code < codes; ++code) CHECK_MESSAGE(used.contains(static_cast<Code>(code)), name(static_cast<Code>(code)));
   reads_back(f);
   for (const auto& function : f.functions) reads_back(*function);
   CHECK(f.scratch_bytes() == 704);
@@ -200,8 +195,7 @@ TEST_CASE("constants are the shortest text that reads back to their bits") {
   auto written = [](ValueType type, uint64_t bits) {
     Builder b("f");
     b.function().sizes = {intern("n")};
-    b.store(b.bit_pattern(type, bits),
-            b.base(b.buffer({Place::argument, type.dtype == boolean ? u8 : type.dtype, 16, 0})));
+    b.store(b.bit_pattern(type, bits), b.base(b.buffer({Place::argument, type.dtype == boolean ? u8 : type.dtype, 16, 0})));
     const std::string text = loop::str(b.finish()), store = "store ";
     const size_t begin = text.find(store) + store.size();
     return text.substr(begin, text.find(", @") - begin);
@@ -240,8 +234,7 @@ TEST_CASE("a text that is no function is an Error with the place") {
         "a:2:10: expected an element type: one of f64, f32, i64, i32, u8, bool, f16, bf16");
   CHECK(flaw("function \"f\"\nbuffer 0 f32 stack") == "a:2:14: expected '['");
   CHECK(flaw("function \"f\"\nbuffer 0 f32[] stack") == "a:2:14: expected an extent");
-  CHECK(flaw("function \"f\"\nbuffer 0 f32[99999999999999999999] stack") ==
-        "a:2:14: an extent is out of range");
+  CHECK(flaw("function \"f\"\nbuffer 0 f32[99999999999999999999] stack") == "a:2:14: an extent is out of range");
   CHECK(flaw("function \"f\"\nbuffer 0 f32[1] heap") ==
         "a:2:17: expected where the buffer lies: argument, scratch, stack or fault");
   CHECK(flaw("function \"f\"\nbuffer 0 f32[1] argument") == "a:2:25: expected the number of an argument");
@@ -268,13 +261,11 @@ TEST_CASE("a text that is no function is an Error with the place") {
   CHECK(flaw_of("%3 = neg number : f32") == "a:5:17: expected the number of a number");
   CHECK(flaw_of("%3 = extract 1:i32x16 : f32") == "a:5:23: expected 'lane'");
   CHECK(flaw_of("%3 = load @0 : f32") == "a:5:14: expected 'align'");
-  CHECK(flaw_of("%3 = load @0, @0 align 4 : f32") ==
-        "a:5:11: load has 1 operands besides its mask, here are 2");
+  CHECK(flaw_of("%3 = load @0, @0 align 4 : f32") == "a:5:11: load has 1 operands besides its mask, here are 2");
   CHECK(flaw_of("scatter 1, @0") == "a:5:9: scatter has 3 operands besides its mask, here are 2");
   CHECK(flaw_of("%3 = load @0 align 4 mask true : f32") == "a:5:32: expected 'rest'");
   CHECK(flaw_of("%3 = shuffle 1:i32x16, 2:i32x16 [1,x] : i32x16") == "a:5:36: expected a lane");
-  CHECK(flaw_of("%3 = reference select 1:f32 : f32") ==
-        "a:5:16: expected the name of a function that has a reference");
+  CHECK(flaw_of("%3 = reference select 1:f32 : f32") == "a:5:16: expected the name of a function that has a reference");
   CHECK(flaw_of("%3 = call \"g\" 1:f32 : f32") == "a:5:11: there is no function \"g\" before this one");
   CHECK(flaw_of("loop %3 = 0 by 16") == "a:5:13: expected 'to'");
   CHECK(flaw_of("loop %3 = 0 to 16") == "a:5:18: expected 'by'");
@@ -291,26 +282,21 @@ TEST_CASE("the numbers of nodes must be what the order gives") {
   CHECK(flaw_of("%2 = add size.n, 1 : i64\n%4 = add %2, 1 : i64") == "a:6:1: this node is %3");
   CHECK(flaw_of("%2 = add %2, 1 : i64") == "a:5:10: no value of this number is made before");
   CHECK(flaw_of("prefetch @0\nprefetch @0\n%1 = add 1, 1 : i64") == "a:7:1: this node is %2 at least");
-  CHECK(flaw_of("%2 = add 1, 2 : i64\nprefetch @0\n%4 = add %3, 1 : i64") ==
-        "a:7:10: no value of this number is made before");
+  CHECK(flaw_of("%2 = add 1, 2 : i64\nprefetch @0\n%4 = add %3, 1 : i64") == "a:7:10: no value of this number is made before");
   CHECK(flaw_of("prefetch %0") == "a:5:10: no value of this number is made before");
-  CHECK(flaw_of("%1 = neg 4294967296 : i64\n%4294967296 = neg 1 : i64") ==
-        "a:6:2: the number of a node is out of range");
+  CHECK(flaw_of("%1 = neg 4294967296 : i64\n%4294967296 = neg 1 : i64") == "a:6:2: the number of a node is out of range");
   CHECK(flaw_of("loop %1 = 0 to 4 by 1\nend") ==
         "a:5:6: the first node that is no leaf is %2, as there are 2 leaves; by the number here it is %0");
   CHECK(flaw_of("loop %3 = 0 to 4 by 1 carry %5 = 0\nyield 0\nend gives %5") == "a:5:29: this node is %4");
 }
 
 TEST_CASE("functions that are called stand before the one that calls them") {
-  const std::string f = "function \"f\"\n",
-                    g = "function \"g\"\nparameters f32\n  %1 = neg parameter0 : f32\n  yield %1\n";
+  const std::string f = "function \"f\"\n", g = "function \"g\"\nparameters f32\n  %1 = neg parameter0 : f32\n  yield %1\n";
   CHECK(flaw(g) == "no error");
   CHECK(flaw(g + f) == "no error");
   CHECK(flaw(g + f + "  %1 = call \"g\" 1:f32 : f32\n") == "no error");
-  CHECK(flaw(g + f + "  %1 = call \"g\" 1:f64 : f32\n") ==
-        "a:5:1: f: %1 call: it is (f64) -> f32, and must be (f32) -> f32");
-  CHECK(flaw(g + f + "  %0 = call \"g\" : f64\n") ==
-        "a:5:1: f: %0 call: it is () -> f64, and must be (f32) -> f32");
+  CHECK(flaw(g + f + "  %1 = call \"g\" 1:f64 : f32\n") == "a:5:1: f: %1 call: it is (f64) -> f32, and must be (f32) -> f32");
+  CHECK(flaw(g + f + "  %0 = call \"g\" : f64\n") == "a:5:1: f: %0 call: it is () -> f64, and must be (f32) -> f32");
   CHECK(flaw(g + g + f) == "a:5:1: there are two functions \"g\"");
   CHECK(flaw(f + g) == "a:1:1: a function before the last one is called: it yields a value");
   CHECK(flaw(g + "function \"h\"\n  %1 = call \"g\" 1:f32 : f32\n  yield %1\n" + f) ==
@@ -341,8 +327,7 @@ TEST_CASE("loops and branches are nested at most 100 deep") {
   CHECK(flaw(nested(100)) == "no error");
   reads_back(parse(nested(100)));
   CHECK(flaw(nested(101)) == "a:102:1: loops and branches are nested more than 100 deep");
-  CHECK(flaw(nested(100, "loop %3 = 0 to 1 by 1\n")) ==
-        "a:102:1: loops and branches are nested more than 100 deep");
+  CHECK(flaw(nested(100, "loop %3 = 0 to 1 by 1\n")) == "a:102:1: loops and branches are nested more than 100 deep");
 }
 
 TEST_CASE("no text, cut or changed anywhere, does anything but an Error, or it is another function") {

@@ -22,8 +22,6 @@ inline loop::Buffer stack(DType dtype, Extent count) {
   return {.place = loop::Buffer::Place::stack, .dtype = dtype, .count = count};
 }
 
-inline loop::Value at(loop::Builder& b, int64_t buffer, int64_t offset) {
-  return b.at(b.base(buffer), b.integer(offset));
-}
+inline loop::Value at(loop::Builder& b, int64_t buffer, int64_t offset) { return b.at(b.base(buffer), b.integer(offset)); }
 
 }  // namespace tenon::test

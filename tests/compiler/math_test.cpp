@@ -22,8 +22,7 @@ KernelList applied(Scalar::Function f, DType dtype, bool single) {
   list.sizes = {{"n", batch}};
   Shape shape = single ? Shape{} : Shape{Extent(1, "n")};
   auto add = [&](std::string name, Storage storage, int64_t slot) {
-    list.buffers.push_back(
-        {.name = std::move(name), .type = {dtype, shape}, .storage = storage, .slot = slot});
+    list.buffers.push_back({.name = std::move(name), .type = {dtype, shape}, .storage = storage, .slot = slot});
   };
   add("x", Storage::input, 0), add("z", Storage::input, 1), add("y", Storage::output, 0);
   std::vector<Scalar> index = single ? std::vector<Scalar>{} : std::vector{Scalar::index(0)};
@@ -64,10 +63,9 @@ double ulps(float y, double want) {
   return std::fabs(finite(y) - finite(want)) / std::ldexp(1, std::clamp(exponent, -125, 128) - 24);
 }
 
-const std::vector<Scalar::Function> unary = {Scalar::sqrt,    Scalar::exp,     Scalar::expm1,  Scalar::log,
-                                             Scalar::log1p,   Scalar::sin,     Scalar::cos,    Scalar::tanh,
-                                             Scalar::sigmoid, Scalar::erf,     Scalar::erfinv, Scalar::lgamma,
-                                             Scalar::digamma, Scalar::trigamma};
+const std::vector<Scalar::Function> unary = {Scalar::sqrt,   Scalar::exp,    Scalar::expm1,   Scalar::log,     Scalar::log1p,
+                                             Scalar::sin,    Scalar::cos,    Scalar::tanh,    Scalar::sigmoid, Scalar::erf,
+                                             Scalar::erfinv, Scalar::lgamma, Scalar::digamma, Scalar::trigamma};
 
 std::vector<float> special_values() {
   std::vector<float> x;
@@ -112,8 +110,8 @@ struct Worst {
   double ulp = 0;
   float at = 0, got = 0;
 };
-void compare(Scalar::Function f, const std::vector<float>& x, const std::vector<float>& z,
-             const std::vector<float>& y, Worst& worst) {
+void compare(Scalar::Function f, const std::vector<float>& x, const std::vector<float>& z, const std::vector<float>& y,
+             Worst& worst) {
   for (size_t i = 0; i < x.size(); ++i) {
     double distance = ulps(y[i], function(f).reference(x[i], z[i], 0));
     if (!(distance <= worst.ulp)) worst = {distance, x[i], y[i]};
@@ -206,8 +204,8 @@ TEST_CASE("in f64 a function is its reference") {
     size_t differences = 0;
     for (size_t at = 0; at < x.size(); ++at) {
       double want = function(functions[i]).reference(x[at], z[at], 0);
-      differences += std::bit_cast<uint64_t>(want) != std::bit_cast<uint64_t>(y[at]) &&
-                     !(std::isnan(want) && std::isnan(y[at]));
+      differences +=
+          std::bit_cast<uint64_t>(want) != std::bit_cast<uint64_t>(y[at]) && !(std::isnan(want) && std::isnan(y[at]));
     }
     INFO(function(functions[i]).name);
     CHECK(differences == 0);

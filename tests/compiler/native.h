@@ -5,16 +5,16 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <cstring>
 #include <map>
-#include <atomic>
 #include <thread>
 #include <utility>
 
-#include "compiler/kernel/number.h"
 #include "compiler/kernel/interpret.h"
+#include "compiler/kernel/number.h"
 #include "compiler/loop/run.h"
 #include "compiler/pass.h"
 
@@ -60,7 +60,8 @@ inline Memory fill(const KernelList& list, const Sizes& sizes, const std::functi
 }
 
 // Runs `action` over the memory as a KernelMemory.
-inline void by_slot(const KernelList& list, const Sizes& sizes, Memory& memory, const std::function<void(KernelMemory&)>& action) {
+inline void by_slot(const KernelList& list, const Sizes& sizes, Memory& memory,
+                    const std::function<void(KernelMemory&)>& action) {
   KernelMemory slots;
   slots.arena.resize(static_cast<size_t>(list.arena_bytes));
   auto table = [&](Storage storage) -> std::vector<std::vector<std::byte>>& {
@@ -79,7 +80,8 @@ inline void by_slot(const KernelList& list, const Sizes& sizes, Memory& memory, 
   }
   auto each = [&](auto copy) {
     for (size_t id = 0; id < list.buffers.size(); ++id)
-      if (in_memory(list.buffers[id].storage)) copy(memory.bytes[id], slots.bytes(list, static_cast<BufferId>(id), sizes).data());
+      if (in_memory(list.buffers[id].storage))
+        copy(memory.bytes[id], slots.bytes(list, static_cast<BufferId>(id), sizes).data());
   };
   each([](const auto& from, std::byte* to) { std::memcpy(to, from.data(), from.size()); });
   action(slots);
@@ -129,7 +131,8 @@ inline NativeCode linked(std::vector<KernelList> entries, const Target& target) 
 }
 
 // Runs the one entry of the list over the memory; buffers lie at the end of their pages or at the beginning.
-inline Fault run(const KernelList& list, const NativeCode& code, const Sizes& sizes, int64_t threads, bool at_end, Memory& memory) {
+inline Fault run(const KernelList& list, const NativeCode& code, const Sizes& sizes, int64_t threads, bool at_end,
+                 Memory& memory) {
   std::map<Storage, std::vector<std::byte*>> tables;
   std::vector<Guarded> guarded;
   std::vector<std::byte*> places(list.buffers.size());
@@ -155,9 +158,18 @@ inline Fault run(const KernelList& list, const NativeCode& code, const Sizes& si
   std::array<int64_t, Sizes::largest> values{};
   for (size_t next = 0; const auto& [size, maximum] : list.sizes) values[next++] = sizes.at(size);
   auto thread = [&](int64_t t) {
-    Frame frame{tables[Storage::input].data(), tables[Storage::state].data(), tables[Storage::output].data(),
-                tables[Storage::constant].data(), arena.data, scratch[static_cast<size_t>(t)].data, t, threads,
-                SpinBarrier::meet, &barrier, &fault, values};
+    Frame frame{tables[Storage::input].data(),
+                tables[Storage::state].data(),
+                tables[Storage::output].data(),
+                tables[Storage::constant].data(),
+                arena.data,
+                scratch[static_cast<size_t>(t)].data,
+                t,
+                threads,
+                SpinBarrier::meet,
+                &barrier,
+                &fault,
+                values};
     code.entries[0].function(&frame);
   };
   for (Storage storage : {Storage::input, Storage::state, Storage::output, Storage::constant}) tables[storage];
@@ -176,7 +188,8 @@ inline std::string difference(const KernelList& list, const Sizes& sizes, const 
     const Buffer& buffer = list.buffers[id];
     if (buffer.storage == Storage::row || buffer.storage == Storage::tile) continue;
     for (int64_t i = 0; i < buffer.type.elements().at(sizes); ++i) {
-      Number x = load_number(a.bytes[id].data(), buffer.type.dtype, i), y = load_number(b.bytes[id].data(), buffer.type.dtype, i);
+      Number x = load_number(a.bytes[id].data(), buffer.type.dtype, i),
+             y = load_number(b.bytes[id].data(), buffer.type.dtype, i);
       if (std::isnan(x.real) && std::isnan(y.real)) continue;
       if (x.whole != y.whole || std::bit_cast<uint64_t>(x.real) != std::bit_cast<uint64_t>(y.real))
         return fmt::format("{}[{}]: {} against {}", buffer.name, i, x.as_double(), y.as_double());
@@ -194,7 +207,8 @@ struct Sketch {
     int64_t slot = -1;
     bool has_slot = storage != Storage::arena && storage != Storage::row && storage != Storage::tile;
     if (has_slot) slot = std::count_if(list.buffers.begin(), list.buffers.end(), [&](auto& b) { return b.storage == storage; });
-    Buffer buffer{.name = fmt::format("b{}", list.buffers.size()), .type = {dtype, std::move(shape)}, .storage = storage, .slot = slot};
+    Buffer buffer{
+        .name = fmt::format("b{}", list.buffers.size()), .type = {dtype, std::move(shape)}, .storage = storage, .slot = slot};
     if (storage == Storage::arena) {
       buffer.offset = list.arena_bytes;
       list.arena_bytes += (buffer.type.bytes(list.sizes) + 63) / 64 * 64;

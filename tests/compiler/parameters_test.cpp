@@ -62,8 +62,7 @@ TEST_CASE("a low-rank pair has the parameters it says, and the factors are never
   const Value loss = nll(y, label);
   g.entry("train", {{"loss", loss}}, minimize(loss, sgd(0.1)));
   const Program program = compile(g);
-  CHECK(program.summary().find(
-            "low_rank1: 704 weights in U [96,4] and V [4,80], where one W [96,80] has 7680\n") !=
+  CHECK(program.summary().find("low_rank1: 704 weights in U [96,4] and V [4,80], where one W [96,80] has 7680\n") !=
         std::string::npos);
   CHECK(program.receipt().find("low_rank1: ") == std::string::npos);
   for (const ProgramEntry& entry : program.entries)
@@ -84,8 +83,7 @@ TEST_CASE("penalties add their derivative; l2 is sgd's decay and not adamw's") {
   const Bindings bindings = {{"dense1/W", ReferenceArray::of(w.type(), at)}};
   CHECK(evaluate(l1(weights(g)), bindings).real[0] == 6.5);
   CHECK(evaluate(l2(weights(g)), bindings).real[0] == 0.5 * (1 + 4 + 9 + 0.25));
-  CHECK(evaluate(gradients(l1(weights(g)), {w})[0], bindings).real ==
-        std::vector<double>{1, -1, 0, 1, -1, 0});
+  CHECK(evaluate(gradients(l1(weights(g)), {w})[0], bindings).real == std::vector<double>{1, -1, 0, 1, -1, 0});
   CHECK(evaluate(gradients(l2(weights(g)), {w})[0], bindings).real == at);
 
   const MinimizeOptions of_w{.parameters = {w}};
@@ -103,8 +101,7 @@ TEST_CASE("penalties add their derivative; l2 is sgd's decay and not adamw's") {
   const std::vector<double> decayed = after(sum(y), sgd(0.1, 0.25));
   const std::vector<double> penalised = after(sum(y) + 0.25 * l2({w}), sgd(0.1));
   for (size_t i = 0; i < 6; ++i) CHECK(decayed[i] == doctest::Approx(penalised[i]));
-  CHECK(after(sum(y), adamw(0.1, 0.25))[0] !=
-        doctest::Approx(after(sum(y) + 0.25 * l2({w}), adamw(0.1, 0))[0]));
+  CHECK(after(sum(y), adamw(0.1, 0.25))[0] != doctest::Approx(after(sum(y) + 0.25 * l2({w}), adamw(0.1, 0))[0]));
 }
 
 TEST_CASE("max-norm bounds each unit's incoming weights and leaves short ones and biases alone") {
@@ -114,8 +111,7 @@ TEST_CASE("max-norm bounds each unit's incoming weights and leaves short ones an
   g.entry("train", {}, max_norm(minimize(sum(c * w) + sum(d * b), sgd(1)), 2.5));
   Session session(compile(g));
   session.init(1);
-  session.run("train",
-              {{"c", Tensor::of<float>({2, 2}, {-3, -1, -4, 1})}, {"d", Tensor::of<float>({2}, {-9, 9})}});
+  session.run("train", {{"c", Tensor::of<float>({2, 2}, {-3, -1, -4, 1})}, {"d", Tensor::of<float>({2}, {-9, 9})}});
   CHECK(session.read("w").same_bits(Tensor::of<float>({2, 2}, {1.5f, 1, 2, -1})));
   CHECK(session.read("b").same_bits(Tensor::of<float>({2}, {9, -9})));
   CHECK_THROWS_AS(max_norm({}, 0), Error);
@@ -124,8 +120,7 @@ TEST_CASE("max-norm bounds each unit's incoming weights and leaves short ones an
 TEST_CASE("gradients by hand: a Hessian times a vector, without the Hessian") {
   Graph g;
   const Value w = g.parameter("w", f64, {3}, zeros()), v = g.input("v", f64, {3});
-  const Value loss =
-      pow(slice(w, 0, 0, 1), 3.0) + slice(w, 0, 0, 1) * slice(w, 0, 1, 2) + sum(w * w * w * w) / 4;
+  const Value loss = pow(slice(w, 0, 0, 1), 3.0) + slice(w, 0, 0, 1) * slice(w, 0, 1, 2) + sum(w * w * w * w) / 4;
   const Value slope = gradients(sum(loss), {w})[0];
   const Value product = gradients(sum(slope * stop_gradient(v)), {w})[0];
   g.entry("curvature", {{"Hv", product}});

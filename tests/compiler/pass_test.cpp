@@ -109,8 +109,9 @@ TEST_CASE("TENON_DUMP writes every stage to numbered files, and what it writes i
   CHECK(compile(parse(contents(folder / "dump" / "00_graph.ir"))).graph_hash == compile(small()).graph_hash);
   std::string passes;
   for (const std::string& name : names) passes += name.substr(3) + " ";
-  CHECK(passes == "graph.ir canonicalise.ir expand.ir simplify.ir group.kernels tile.kernels isolate.kernels lower.loops "
-                  "emit.ll emit.s ");
+  CHECK(passes ==
+        "graph.ir canonicalise.ir expand.ir simplify.ir group.kernels tile.kernels isolate.kernels lower.loops "
+        "emit.ll emit.s ");
   CHECK(has(contents(folder / "dump" / names.back()), "\t.text"));
   // Each level reads back as what was written.
   for (const std::string& name : names) {
@@ -166,7 +167,7 @@ TEST_CASE("a broken invariant names the pass and the file that holds the graph b
   Inspection inspection;
   inspection.dump = folder.path().string();
   const Pass broken{"broken", Level::graph, [](Compilation&) { throw InternalError("x.cpp:1: broken invariant: y"); },
-                    false, "", ""};
+                    false,    "",           ""};
   Compilation c{.target = Target::host(), .graph = small()};
   const std::string thrown = message<InternalError>([&] { inspection.run(broken, c); });
   const std::string path = (folder / "tenon_before_broken.ir").string();
@@ -180,10 +181,15 @@ TEST_CASE("kernels that break a promise name the pass, both sides and the file t
   inspection.dump = folder.path().string();
   Compilation c{.target = Target::host(), .graph = small()};
   c.entries.push_back(group(c.graph, *c.graph.body().entry("f")));
-  const Pass tile{"tile", Level::kernels, [](Compilation& c) {
+  const Pass tile{"tile",
+                  Level::kernels,
+                  [](Compilation& c) {
                     Kernel& kernel = c.entries[0].kernels[0];
                     kernel.body[0].buffer = kernel.contraction->a->integer;
-                  }, false, "", ""};
+                  },
+                  false,
+                  "",
+                  ""};
   const std::string thrown = message<InternalError>([&] { inspection.run(tile, c); });
   const std::string path = (folder / "tenon_tile.kernels").string();
   CHECK(thrown == "pass 'tile': k1: its sum reads 'x' while its statement 1 writes it; the kernels are in " + path);
@@ -208,9 +214,7 @@ TEST_CASE("loops that break a promise name the pass, the node and the file that 
 }
 
 TEST_CASE("the list of passes keeps the orders it states") {
-  auto at = [](std::string_view name) {
-    return std::ranges::find(passes(), name, &Pass::name) - passes().begin();
-  };
+  auto at = [](std::string_view name) { return std::ranges::find(passes(), name, &Pass::name) - passes().begin(); };
   const auto count = std::ssize(passes());
   for (const PassOrder& order : pass_orders()) {
     CAPTURE(order.reason);

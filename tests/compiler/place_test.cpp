@@ -22,11 +22,8 @@ KernelList list_of(std::vector<Life> lives, int kernels) {
     BufferId id = static_cast<BufferId>(list.buffers.size());
     list.buffers.push_back({.name = "b", .type = {u8, {life.bytes}}, .storage = Storage::arena});
     for (int k : {life.first, life.last})
-      list.kernels[static_cast<size_t>(k)].body.push_back({.axes = {},
-                                                           .reduced = {},
-                                                           .value = Scalar::integer(0),
-                                                           .buffer = id,
-                                                           .index = {Scalar::integer(0)}});
+      list.kernels[static_cast<size_t>(k)].body.push_back(
+          {.axes = {}, .reduced = {}, .value = Scalar::integer(0), .buffer = id, .index = {Scalar::integer(0)}});
   }
   return list;
 }

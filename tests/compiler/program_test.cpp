@@ -54,13 +54,12 @@ TEST_CASE("the memory report shows each entry's arena beside its lower bound, an
   CHECK(train.arena_lower_bound > 0);
   CHECK(train.arena_bytes >= train.arena_lower_bound);
   const std::string text = program.memory();
-  CHECK(has(text, fmt::format("train: arena {} bytes, lower bound {} bytes", train.arena_bytes,
-                              train.arena_lower_bound)));
+  CHECK(has(text, fmt::format("train: arena {} bytes, lower bound {} bytes", train.arena_bytes, train.arena_lower_bound)));
   for (const BufferReport& buffer : train.buffers) {
     CHECK(buffer.offset + buffer.bytes <= train.arena_bytes);
     CHECK(buffer.first_kernel <= buffer.last_kernel);
-    CHECK(has(text, fmt::format("k{}..k{}  {}: {}\n", buffer.first_kernel, buffer.last_kernel, buffer.name,
-                                buffer.type.str())));
+    CHECK(
+        has(text, fmt::format("k{}..k{}  {}: {}\n", buffer.first_kernel, buffer.last_kernel, buffer.name, buffer.type.str())));
   }
 }
 
@@ -82,8 +81,8 @@ TEST_CASE("compile() fails when a required fusion did not happen, with its reaso
   for (const char* name : {"dense1/W", "dense1/b", "dense2/W", "dense2/b"})
     updates += line(model_line) + name + ": update fused with its gradient\n";
   CHECK(compile(hit.g).receipt() ==
-        line(at) + "log of softmax: made stable; as written it is -inf where the probability underflows\n" +
-            line(at) + "softmax with cross-entropy: fused\n" + updates);
+        line(at) + "log of softmax: made stable; as written it is -inf where the probability underflows\n" + line(at) +
+            "softmax with cross-entropy: fused\n" + updates);
 
   Model miss;
   const Value bad = mean(-log(pick(softmax(miss.z), miss.label) + 1e-8));
@@ -95,7 +94,8 @@ TEST_CASE("compile() fails when a required fusion did not happen, with its reaso
             "1e-08 is added to the softmax before the logarithm; leave that out, the fused form is finite without it");
 }
 
-// clang-format off: a mistake stands on one line, which its message names
+// a mistake stands on one line, which its message names
+// clang-format off
 TEST_CASE("what cannot be compiled or declared is an error that names the line") {
   Graph empty;
   CHECK(message([&] { compile(empty); }) == "compile: the graph has no entry; add one with entry(name, outputs)");

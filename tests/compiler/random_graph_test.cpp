@@ -30,12 +30,18 @@ Tensor random_tensor(Dice& dice, const Type& type, const Sizes& sizes, bool at_e
   };
   auto real = [&] { return dice.real(-2, 2); };
   auto integer = [&] { return dice.below(256); };
-  if (type.dtype == f32) fill(float{}, real);
-  else if (type.dtype == f64) fill(double{}, real);
-  else if (type.dtype == i64) fill(int64_t{}, integer);
-  else if (type.dtype == i32) fill(int32_t{}, integer);
-  else if (type.dtype == boolean) fill(bool{}, [&] { return dice.coin(); });
-  else fill(uint8_t{}, integer);
+  if (type.dtype == f32)
+    fill(float{}, real);
+  else if (type.dtype == f64)
+    fill(double{}, real);
+  else if (type.dtype == i64)
+    fill(int64_t{}, integer);
+  else if (type.dtype == i32)
+    fill(int32_t{}, integer);
+  else if (type.dtype == boolean)
+    fill(bool{}, [&] { return dice.coin(); });
+  else
+    fill(uint8_t{}, integer);
   return tensor;
 }
 
@@ -45,9 +51,7 @@ ReferenceArray reference(const Tensor& tensor) {
   return ReferenceArray::of(type, std::span(tensor.data(), static_cast<size_t>(tensor.byte_count())));
 }
 
-std::span<const std::byte> bytes(const Tensor& tensor) {
-  return {tensor.data(), static_cast<size_t>(tensor.byte_count())};
-}
+std::span<const std::byte> bytes(const Tensor& tensor) { return {tensor.data(), static_cast<size_t>(tensor.byte_count())}; }
 
 // One program, an input of it and what it gave: at several thread counts the bits are those of one thread.
 using Results = std::vector<Tensor>;

@@ -40,8 +40,7 @@ TEST_CASE("a gradient that is an output besides is stored by the kernel that use
   const int line = __LINE__ - 1;
   const Value loss = nll(matmul(m.x, W), m.label);
   const Value gradient = gradients(loss, {W})[0];
-  CHECK(m.receipt(loss, {}, gradient) ==
-        fmt::format("receipt_test.cpp:{}: W: update fused with its gradient\n", line));
+  CHECK(m.receipt(loss, {}, gradient) == fmt::format("receipt_test.cpp:{}: W: update fused with its gradient\n", line));
 }
 
 TEST_CASE("a norm over all gradients is needed before any update") {
@@ -60,8 +59,7 @@ TEST_CASE("clipping each element leaves the update in the epilogue, a tied weigh
   const Value W = m.g.parameter("W", f32, {20, 20}, he());
   const int line = __LINE__ - 1;
   const Value loss = nll(matmul(relu(matmul(m.x, W)), W), m.label);
-  CHECK(m.receipt(loss, {.clip_value = 1.0}) ==
-        fmt::format("receipt_test.cpp:{}: W: update fused with its gradient\n", line));
+  CHECK(m.receipt(loss, {.clip_value = 1.0}) == fmt::format("receipt_test.cpp:{}: W: update fused with its gradient\n", line));
 }
 
 TEST_CASE("the rows of an embedding are scattered, a scale per row is no contraction") {
@@ -70,8 +68,7 @@ TEST_CASE("the rows of an embedding are scattered, a scale per row is no contrac
   const int line = __LINE__ - 1;
   const Value word = m.g.input("word", i32, {m.n});
   const Value loss = nll(gather(table, word) * scale, m.label);
-  CHECK(m.receipt(loss) ==
-        fmt::format("receipt_test.cpp:{}: table: update not fused: its gradient is scattered\n"
-                    "receipt_test.cpp:{}: scale: update not fused: no contraction computes its gradient\n",
-                    line, line));
+  CHECK(m.receipt(loss) == fmt::format("receipt_test.cpp:{}: table: update not fused: its gradient is scattered\n"
+                                       "receipt_test.cpp:{}: scale: update not fused: no contraction computes its gradient\n",
+                                       line, line));
 }

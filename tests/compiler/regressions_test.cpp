@@ -157,8 +157,8 @@ TEST_CASE("integer labels, one-hot and soft labels agree, for small and for huge
     for (int i = 1; i < 5; ++i) {
       CAPTURE(i);
       CHECK(results["loss" + std::to_string(i)].number() == doctest::Approx(expected));
-      check_near(results["dz" + std::to_string(i)], Row(results["dz0"].read<float>().begin(), results["dz0"].read<float>().end()),
-                 1e-5);
+      check_near(results["dz" + std::to_string(i)],
+                 Row(results["dz0"].read<float>().begin(), results["dz0"].read<float>().end()), 1e-5);
     }
   }
 }
@@ -170,9 +170,9 @@ TEST_CASE("a reshape, a constant factor or a second reader does not defeat the f
   Value p = reshape(softmax(folded), {2, 2, 3});
   Value loss = mean(-log(pick(reshape(p, {4, 3}), label)));
   g.require_fused(loss);
-  auto results = run(g, {{"loss", loss}, {"p", p}, {"dz", gradients(loss, {z})[0]}},
-                     {{"z", floats({2, 6}, {0, 1e5, 0, 0, 0, -1e5, 1e5, 0, 0, 0, 0, 0})},
-                      {"label", Tensor::of<int64_t>({4}, {0, 1, 0, 2})}});
+  auto results = run(
+      g, {{"loss", loss}, {"p", p}, {"dz", gradients(loss, {z})[0]}},
+      {{"z", floats({2, 6}, {0, 1e5, 0, 0, 0, -1e5, 1e5, 0, 0, 0, 0, 0})}, {"label", Tensor::of<int64_t>({4}, {0, 1, 0, 2})}});
   CHECK(results["loss"].number() == doctest::Approx((1e5 + std::log(2) + 0 + std::log(3)) / 4));
   check_near(results["dz"], {-0.25f, 0.25f, 0, 0.125f, -0.125f, 0, 0, 0, 0, 1 / 12.f, 1 / 12.f, -1 / 6.f});
 }
@@ -256,9 +256,9 @@ TEST_CASE("a gather of repeated rows adds their gradients") {
   Graph g;
   Value table = g.input("table", f32, {3, 2}), index = g.input("index", i32, {4}), dy = g.input("dy", f32, {4, 2});
   Value d = gradients(sum(gather(table, index) * dy), {table})[0];
-  check_row(run(g, d, {{"index", Tensor::of<int32_t>({4}, {2, 0, 2, 2})},
-                       {"dy", floats({4, 2}, {1, 10, 2, 20, 4, 40, 8, 80})}}),
-            {2, 20, 0, 0, 13, 130});
+  check_row(
+      run(g, d, {{"index", Tensor::of<int32_t>({4}, {2, 0, 2, 2})}, {"dy", floats({4, 2}, {1, 10, 2, 20, 4, 40, 8, 80})}}),
+      {2, 20, 0, 0, 13, 130});
 }
 
 TEST_CASE("a trained table gets the sum over repeated rows, by any number of threads") {
@@ -285,13 +285,20 @@ TEST_CASE("max, min and reductions by them propagate NaN; argmax gives the first
   Graph g;
   Value x = g.input("x", f32, {4, 18}), a = g.input("a", f32, {6}), b = g.input("b", f32, {6});
   Row rows(72, -5);
-  rows[3] = nan_value, rows[17] = 9;               // row 0: NaN before a larger number
-  rows[18 + 17] = nan_value, rows[18] = 9;         // row 1: NaN after it
-  rows[36 + 2] = 7, rows[36 + 16] = 7;             // row 2: two maxima
+  rows[3] = nan_value, rows[17] = 9;                // row 0: NaN before a larger number
+  rows[18 + 17] = nan_value, rows[18] = 9;          // row 1: NaN after it
+  rows[36 + 2] = 7, rows[36 + 16] = 7;              // row 2: two maxima
   for (size_t i = 54; i < 72; ++i) rows[i] = -inf;  // row 3
-  auto results = run(g, {{"max", max(a, b)}, {"min", min(a, b)}, {"rows", reduce_max(x, {1})}, {"low", reduce_min(x, {1})},
-                         {"arg", argmax(x)}, {"columns", reduce_max(x, {0})}, {"relu", relu(a)}},
-                     {{"x", floats({4, 18}, rows)}, {"a", floats({6}, {nan_value, 1, nan_value, -0.f, 0, inf})},
+  auto results = run(g,
+                     {{"max", max(a, b)},
+                      {"min", min(a, b)},
+                      {"rows", reduce_max(x, {1})},
+                      {"low", reduce_min(x, {1})},
+                      {"arg", argmax(x)},
+                      {"columns", reduce_max(x, {0})},
+                      {"relu", relu(a)}},
+                     {{"x", floats({4, 18}, rows)},
+                      {"a", floats({6}, {nan_value, 1, nan_value, -0.f, 0, inf})},
                       {"b", floats({6}, {1, nan_value, nan_value, 0, -0.f, -inf})}});
   check_row(results["max"], {nan_value, nan_value, nan_value, 0, 0, inf});
   check_row(results["min"], {nan_value, nan_value, nan_value, -0.f, -0.f, -inf});
@@ -308,8 +315,9 @@ TEST_CASE("max, min and reductions by them propagate NaN; argmax gives the first
 TEST_CASE("comparisons with NaN are false; a cast of NaN is 0 and one beyond the range saturates") {
   Graph g;
   Value x = g.input("x", f32, {5});
-  auto results = run(g, {{"less", cast(x < 1, i64)}, {"same", cast(equal(x, x), i64)}, {"whole", cast(x, i32)}, {"byte", cast(x, u8)}},
-                     {{"x", floats({5}, {nan_value, inf, -inf, 3e9f, -1.5f})}});
+  auto results =
+      run(g, {{"less", cast(x < 1, i64)}, {"same", cast(equal(x, x), i64)}, {"whole", cast(x, i32)}, {"byte", cast(x, u8)}},
+          {{"x", floats({5}, {nan_value, inf, -inf, 3e9f, -1.5f})}});
   auto whole = [&](const char* name) {
     Whole values;
     for (int64_t i = 0; i < 5; ++i) values.push_back(results[name].integer_at(i));
@@ -326,8 +334,8 @@ TEST_CASE("comparisons with NaN are false; a cast of NaN is 0 and one beyond the
 TEST_CASE("element offsets beyond 2^31") {
   // Only the rows that are read are touched: the rest of the 4 GiB is address space. The second index is beyond 2^32.
   int64_t rows = (int64_t{1} << 26) + 2, bytes = rows * 64;
-  auto* base = static_cast<uint8_t*>(mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE,
-                                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+  auto* base = static_cast<uint8_t*>(
+      mmap(nullptr, static_cast<size_t>(bytes), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
   REQUIRE(base != MAP_FAILED);
   Whole chosen = {0, (int64_t{1} << 25) + 1, rows - 1};
   for (size_t i = 0; i < 3; ++i) base[chosen[i] * 64 + 63] = static_cast<uint8_t>(i + 1);
@@ -351,8 +359,13 @@ TEST_CASE("64-bit integers keep their bits beyond 2^53") {
 TEST_CASE("reductions of a scalar are the scalar") {
   Graph g;
   Value x = g.input("x", f32, {});
-  auto results = run(g, {{"sum", sum(x)}, {"mean", mean(x)}, {"prod", prod(x)}, {"max", reduce_max(x)}, {"min", reduce_min(x)},
-                         {"d", gradients(mean(x) * sum(x), {x})[0]}},
+  auto results = run(g,
+                     {{"sum", sum(x)},
+                      {"mean", mean(x)},
+                      {"prod", prod(x)},
+                      {"max", reduce_max(x)},
+                      {"min", reduce_min(x)},
+                      {"d", gradients(mean(x) * sum(x), {x})[0]}},
                      {{"x", -2.5}});
   for (const char* name : {"sum", "mean", "prod", "max", "min"}) check_row(results[name], {-2.5f});
   check_row(results["d"], {-5});
@@ -361,9 +374,15 @@ TEST_CASE("reductions of a scalar are the scalar") {
 TEST_CASE("concat of one part, slices of step 1, of all and of nothing, and a reversal") {
   Graph g;
   Value x = g.input("x", f32, {2, 3});
-  auto results = run(g, {{"one", concat({x}, 1)}, {"all", slice(x, 1, 0, 3)}, {"last", slice(x, 1, 2, 3)},
-                         {"none", slice(x, 0, 1, 1)}, {"odd", slice(x, 1, 0, 3, 2)}, {"back", reverse(x, {0, 1})},
-                         {"grown", concat({slice(x, 0, 1, 1), x}, 0)}, {"d", gradients(sum(slice(x, 1, 1, 2) * 4), {x})[0]}},
+  auto results = run(g,
+                     {{"one", concat({x}, 1)},
+                      {"all", slice(x, 1, 0, 3)},
+                      {"last", slice(x, 1, 2, 3)},
+                      {"none", slice(x, 0, 1, 1)},
+                      {"odd", slice(x, 1, 0, 3, 2)},
+                      {"back", reverse(x, {0, 1})},
+                      {"grown", concat({slice(x, 0, 1, 1), x}, 0)},
+                      {"d", gradients(sum(slice(x, 1, 1, 2) * 4), {x})[0]}},
                      {{"x", floats({2, 3}, {1, 2, 3, 4, 5, 6})}});
   check_row(results["one"], {1, 2, 3, 4, 5, 6});
   check_row(results["all"], {1, 2, 3, 4, 5, 6});
@@ -378,10 +397,18 @@ TEST_CASE("concat of one part, slices of step 1, of all and of nothing, and a re
 TEST_CASE("extents of 0 and 1: identities over nothing, products over nothing, a table of one row") {
   Graph g;
   Value e = g.input("e", f32, {3, 0}), one = g.input("one", f32, {1, 1}), none = g.input("none", i64, {0});
-  auto results = run(g, {{"sum", sum(e, {1})}, {"prod", prod(e, {1})}, {"max", reduce_max(e, {1})}, {"min", reduce_min(e, {1})},
-                         {"mean", mean(e, {1})}, {"matmul", matmul(e, e, false, true)}, {"empty", matmul(e, e, true, false)},
-                         {"one", matmul(one, one)}, {"softmax", softmax(one)}, {"rows", gather(one, none)},
-                         {"d", gradients(sum(matmul(e, e, false, true)), {e})[0]}},
+  auto results = run(g,
+                     {{"sum", sum(e, {1})},
+                      {"prod", prod(e, {1})},
+                      {"max", reduce_max(e, {1})},
+                      {"min", reduce_min(e, {1})},
+                      {"mean", mean(e, {1})},
+                      {"matmul", matmul(e, e, false, true)},
+                      {"empty", matmul(e, e, true, false)},
+                      {"one", matmul(one, one)},
+                      {"softmax", softmax(one)},
+                      {"rows", gather(one, none)},
+                      {"d", gradients(sum(matmul(e, e, false, true)), {e})[0]}},
                      {{"e", Tensor(f32, {3, 0})}, {"one", floats({1, 1}, {3})}, {"none", Tensor(i64, {0})}});
   check_row(results["sum"], {0, 0, 0});
   check_row(results["prod"], {1, 1, 1});
@@ -403,9 +430,12 @@ TEST_CASE("views, products and random numbers of no elements inside larger value
   Value h = relu(matmul(x, w) + 0.1);
   Value noise = dropout(g, sigmoid(cast(e, f32)), 0.25);
   Value chain = slice(noise, 2, 1, 65) + slice(noise, 2, 0, 64);
-  auto results = run(g, {{"padded", pad(matmul(h, h, true, false), {0, 1}, {2, 0}, 0.5)}, {"all", sum(chain, {1})},
-                         {"wide", pad(chain, {0, 1, 0}, {0, 0, 0}, 2)}, {"flat", reshape(chain, {0})},
-                         {"d", gradients(sum(matmul(h, h, true, false)) + sum(x), {x})[0]}},
+  auto results = run(g,
+                     {{"padded", pad(matmul(h, h, true, false), {0, 1}, {2, 0}, 0.5)},
+                      {"all", sum(chain, {1})},
+                      {"wide", pad(chain, {0, 1, 0}, {0, 0, 0}, 2)},
+                      {"flat", reshape(chain, {0})},
+                      {"d", gradients(sum(matmul(h, h, true, false)) + sum(x), {x})[0]}},
                      {{"x", Tensor(f32, {2, 8})}, {"e", Tensor(i32, {2, 0, 65})}});
   check_row(results["padded"], {0.5f, 0.5f});
   check_row(results["all"], Row(128, 0));
@@ -417,8 +447,11 @@ TEST_CASE("views, products and random numbers of no elements inside larger value
 TEST_CASE("vector times matrix, matrix times vector, dot and outer product") {
   Graph g;
   Value v = g.input("v", f32, {2}), w = g.input("w", f32, {3}), m = g.input("m", f32, {2, 3});
-  auto results = run(g, {{"vm", contract(v, m, "i,ij->j")}, {"mv", contract(m, w, "ij,j->i")}, {"dot", contract(w, w, "i,i->")},
-                         {"outer", contract(v, w, "i,j->ij")}},
+  auto results = run(g,
+                     {{"vm", contract(v, m, "i,ij->j")},
+                      {"mv", contract(m, w, "ij,j->i")},
+                      {"dot", contract(w, w, "i,i->")},
+                      {"outer", contract(v, w, "i,j->ij")}},
                      {{"v", floats({2}, {1, 10})}, {"w", floats({3}, {1, 2, 3})}, {"m", floats({2, 3}, {1, 2, 3, 4, 5, 6})}});
   check_row(results["vm"], {41, 52, 63});
   check_row(results["mv"], {14, 32});

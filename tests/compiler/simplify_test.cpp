@@ -22,9 +22,8 @@ namespace {
 struct Inputs {
   Graph g;
   Extent n = g.size("n", 8);
-  Value x = g.input("x", f32, {n, 4}), y = g.input("y", f32, {n, 4}), r = g.input("r", f32, {n}),
-        w = g.input("w", f32, {4}), m = g.input("m", f32, {4, 3}), i = g.input("i", i64, {n}),
-        c = g.input("c", boolean, {n, 4});
+  Value x = g.input("x", f32, {n, 4}), y = g.input("y", f32, {n, 4}), r = g.input("r", f32, {n}), w = g.input("w", f32, {4}),
+        m = g.input("m", f32, {4, 3}), i = g.input("i", i64, {n}), c = g.input("c", boolean, {n, 4});
 };
 
 Bindings samples() {
@@ -63,8 +62,8 @@ void becomes(const char* what, Build before, Build after) {
   CHECK(text_of(sweep(second)) == text_of(with_output(after)));
   ReferenceArray a = result(first), b = result(second);
   for (int64_t k = 0; k < a.elements(); ++k)
-    CHECK(((std::isnan(a.at(k)) && std::isnan(b.at(k))) ||
-           std::bit_cast<uint64_t>(a.at(k)) == std::bit_cast<uint64_t>(b.at(k))));
+    CHECK(
+        ((std::isnan(a.at(k)) && std::isnan(b.at(k))) || std::bit_cast<uint64_t>(a.at(k)) == std::bit_cast<uint64_t>(b.at(k))));
 }
 
 }  // namespace
@@ -92,10 +91,9 @@ TEST_CASE("what changes no bit is left out") {
 }
 
 TEST_CASE("what would change a zero's sign or a NaN stays") {
-  for (Build same :
-       {Build([](Inputs& in) { return in.x + 0; }), Build([](Inputs& in) { return 0 - in.x; }),
-        Build([](Inputs& in) { return in.x * 0; }), Build([](Inputs& in) { return in.x - in.x; }),
-        Build([](Inputs& in) { return -(in.x - in.y); }), Build([](Inputs& in) { return in.x / in.x; })}) {
+  for (Build same : {Build([](Inputs& in) { return in.x + 0; }), Build([](Inputs& in) { return 0 - in.x; }),
+                     Build([](Inputs& in) { return in.x * 0; }), Build([](Inputs& in) { return in.x - in.x; }),
+                     Build([](Inputs& in) { return -(in.x - in.y); }), Build([](Inputs& in) { return in.x / in.x; })}) {
     Graph before = with_output(same), after = simplify(before);
     CHECK(after.body().size() == before.body().size());
     ReferenceArray a = result(before), b = result(after);
@@ -122,8 +120,7 @@ TEST_CASE("views do not stack, and stand outside of elementwise operations") {
       },
       [](Inputs& in) { return reshape(in.x, {in.n * 4}); });
   becomes(
-      "a way and back", [](Inputs& in) { return transpose(transpose(in.x)); },
-      [](Inputs& in) { return in.x; });
+      "a way and back", [](Inputs& in) { return transpose(transpose(in.x)); }, [](Inputs& in) { return in.x; });
   becomes(
       "one number per row, computed once",
       [](Inputs& in) {
@@ -144,8 +141,7 @@ TEST_CASE("views do not stack, and stand outside of elementwise operations") {
         return broadcast(in.r, {in.n, 4}, {0}) + broadcast(in.w, {in.n, 4}, {1});
       });
   becomes(
-      "everything of it", [](Inputs& in) { return concat({slice(in.x, 1, 0, 4)}, 1); },
-      [](Inputs& in) { return in.x; });
+      "everything of it", [](Inputs& in) { return concat({slice(in.x, 1, 0, 4)}, 1); }, [](Inputs& in) { return in.x; });
 }
 
 TEST_CASE("a contraction reads its operands in their own layout") {
@@ -189,10 +185,8 @@ TEST_CASE("a rewrite carries over what belongs to the program, and drops what is
   Graph g;
   Extent n = g.size("n", 16);
   Value x = g.input("x", f32, {n});
-  Value w =
-      g.parameter("w", f32, {}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 1); });
-  Value idle = g.parameter("idle", f32, {},
-                           [](Graph& graph, const Type& type) { return full(graph.body(), type, 2); });
+  Value w = g.parameter("w", f32, {}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 1); });
+  Value idle = g.parameter("idle", f32, {}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 2); });
   (void)exp(x);
   g.entry("train", {{"y", sum(x * w)}}, {{w, w * 1 + 1}});
   g.allow_unreached(idle);

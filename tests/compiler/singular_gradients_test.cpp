@@ -96,9 +96,8 @@ TEST_CASE("log-sum-exp and softmax of equal and of masked logits") {
   for (double x : equal_logits.first) CHECK(x == doctest::Approx(1 + std::log(2.0)));
   Graph g;
   Value z = g.input("z", f64, {3});
-  Value loss = softmax_cross_entropy(
-      select(constant(g.body(), Literal::of({boolean, {3}}, Row{1, 0, 1})), z, -INFINITY),
-      constant(g.body(), i64, 0));
+  Value loss = softmax_cross_entropy(select(constant(g.body(), Literal::of({boolean, {3}}, Row{1, 0, 1})), z, -INFINITY),
+                                     constant(g.body(), i64, 0));
   Value dz = gradients(loss, {z})[0];
   CHECK(evaluate(dz, {{"z", ReferenceArray::of(z.type(), Row{1, 9, 1})}}).real == Row{-0.5, 0, 0.5});
 }
@@ -111,6 +110,5 @@ TEST_CASE("the product has gradients through its zeros") {
 TEST_CASE("trigamma has no gradient rule, and the error says so") {
   Graph g;
   Value x = g.input("x", f64, {});
-  CHECK_THROWS_WITH_AS(gradients(trigamma(x), {x}), doctest::Contains("'trigamma' has no gradient rule"),
-                       Error);
+  CHECK_THROWS_WITH_AS(gradients(trigamma(x), {x}), doctest::Contains("'trigamma' has no gradient rule"), Error);
 }

@@ -19,9 +19,8 @@ Graph attention(int64_t batch, int64_t length) {
   const Extent n = g.size("n", batch), t = g.size("t", length);
   const Value x = g.input("x", f32, {n, t, 6}), label = g.input("label", u8, {n});
   const auto weights = [&](const char* name, int64_t in, int64_t out) {
-    return g.parameter(name, f32, {in, out}, [](Graph& graph, const Type& type) {
-      return (uniform(graph, type.dtype, type.shape) - 0.5) * 2;
-    });
+    return g.parameter(name, f32, {in, out},
+                       [](Graph& graph, const Type& type) { return (uniform(graph, type.dtype, type.shape) - 0.5) * 2; });
   };
   const Value flat = reshape(x, {n * t, 6});
   const auto heads = [&](const char* name) { return reshape(matmul(flat, weights(name, 6, 8)), {n, t, 8}); };
@@ -80,8 +79,7 @@ TEST_CASE("one program attends over every batch and every length") {
       for (const char* name : {"scores", "classes"}) check_agrees(predicted.outputs.at(name), outputs[name]);
       const EntryResult trained = evaluate_entry(g.body(), "train", bindings, sizes);
       check_agrees(trained.outputs.at("loss"), session.run("train", {{"x", x}, {"label", label}})["loss"]);
-      for (const StateBinding& state : program.states)
-        check_agrees(trained.states.at(state.name), session.read(state.name));
+      for (const StateBinding& state : program.states) check_agrees(trained.states.at(state.name), session.read(state.name));
     }
   }
 }
@@ -119,11 +117,11 @@ TEST_CASE("several sizes, and products of them, read back from their text") {
   };
   const std::string input = "%0 = input() name=\"x\" dtype=f32 shape=[4t*n] : f32[4t*n]";
   CHECK(flaw("size n <= 4\nsize t <= 5\n" + input) == "no error");
-  CHECK(flaw("size t <= 5\n" + input) ==
-        "a:3:43: there is no run-time size 'n'");
-  CHECK(flaw("size n <= 4\nsize t <= 4294967296\nsize u <= 4294967296\n%0 = input() name=\"x\" dtype=f32 shape=[t*u] : f32[t*u]") ==
+  CHECK(flaw("size t <= 5\n" + input) == "a:3:43: there is no run-time size 'n'");
+  CHECK(flaw("size n <= 4\nsize t <= 4294967296\nsize u <= 4294967296\n%0 = input() name=\"x\" dtype=f32 shape=[t*u] : "
+             "f32[t*u]") ==
         "a:5:6: input: f32[t*u] is not a possible type: extents overflow: 4294967296 * 4294967296; "
-                         "its bytes must fit 63 bits");
+        "its bytes must fit 63 bits");
   CHECK(flaw("size n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n*n*n*n*n*n*n*n*n] : f32[4]") ==
         "a:3:40: an extent is a product of 8 run-time sizes at most, not n*n*n*n*n*n*n*n*n");
   CHECK(flaw("size n <= 4\n%0 = input() name=\"x\" dtype=f32 shape=[n*n*n*n*n,n*n*n*n] : f32[n*n*n*n*n,n*n*n*n]") ==
@@ -164,12 +162,12 @@ TEST_CASE("an extent says what a size is, and a product what is left of it") {
   CHECK(said(0, 16) == "sums: input pairs: n*t is 0: declared f32[2n*t], given f32[0]");
   CHECK(said(128, 16) ==
         "sums: input pairs: 2n*t is 128, which does not say what each size is: declared f32[2n*t], given f32[128]");
-  const std::string both = test::message(
-      [&] { session.run("one", {{"free", filled(f32, {10})}, {"u", 2}, {"n", 4}}); });
+  const std::string both = test::message([&] { session.run("one", {{"free", filled(f32, {10})}, {"u", 2}, {"n", 4}}); });
   CHECK(both.substr(both.find(": ") + 2) ==
         "one: input free: n*u is 10, but n = 4, t = 0, u = 2: declared f32[n*u], given f32[10]");
-  CHECK(test::message([&] { session.run("one", {{"free", filled(f32, {10})}, {"u", 9}}); }) ==
-        "one: u is 9, valid is 1 <= u <= 8");
+  CHECK(test::message([&] {
+          session.run("one", {{"free", filled(f32, {10})}, {"u", 9}});
+        }) == "one: u is 9, valid is 1 <= u <= 8");
 }
 
 TEST_CASE("inputs that differ about a size are named") {
@@ -177,12 +175,12 @@ TEST_CASE("inputs that differ about a size are named") {
   Session session(program);
   session.init(1);
   auto said = [&](Extents x, int64_t label) {
-    const std::string message =
-        test::message([&] { session.run("train", {{"x", filled(f32, x)}, {"label", filled(u8, {label})}}); });
+    const std::string message = test::message([&] {
+      session.run("train", {{"x", filled(f32, x)}, {"label", filled(u8, {label})}});
+    });
     return message.substr(message.find(": ") + 2);
   };
   CHECK(said({4, 10, 6}, 3) == "train: input label: n is 3, but 4 by input x");
-  CHECK(said({4, 41, 6}, 4) ==
-        "train: input x: t is 41, valid is 1 <= t <= 40: declared f32[n,t,6], given f32[4,41,6]");
+  CHECK(said({4, 41, 6}, 4) == "train: input x: t is 41, valid is 1 <= t <= 40: declared f32[n,t,6], given f32[4,41,6]");
   CHECK(said({4, 0, 6}, 4) == "train: input x: t is 0: declared f32[n,t,6], given f32[4,0,6]");
 }

@@ -27,8 +27,8 @@ Result run(std::span<const float> logits, std::span<const uint8_t> labels) {
   }();
   Session session(program);
   int64_t rows = static_cast<int64_t>(labels.size());
-  Outputs outputs = session.run("loss", {{"z", Tensor::of<float>({rows, classes}, logits)},
-                                         {"y", Tensor::of<uint8_t>({rows}, labels)}});
+  Outputs outputs =
+      session.run("loss", {{"z", Tensor::of<float>({rows, classes}, logits)}, {"y", Tensor::of<uint8_t>({rows}, labels)}});
   auto copy = [](std::span<const float> values) { return std::vector<float>(values.begin(), values.end()); };
   return {copy(outputs["loss"].read<float>()), copy(outputs["slope"].read<float>())};
 }
@@ -50,8 +50,7 @@ TEST_CASE("loss and gradient are within 8 ulp for gaps up to 80") {
   for (int row = 0; row < 800; ++row) {
     uint32_t span = 1 + 64 * static_cast<uint32_t>(row / 10);
     int offset = static_cast<int>(below(4000)) - 2000;
-    for (int64_t j = 0; j < classes; ++j)
-      logits.push_back(static_cast<float>(offset - static_cast<int>(below(span))) / 64);
+    for (int64_t j = 0; j < classes; ++j) logits.push_back(static_cast<float>(offset - static_cast<int>(below(span))) / 64);
     labels.push_back(static_cast<uint8_t>(below(classes)));
   }
   for (int gap = 0; gap <= 80; ++gap)  // one class above all others; the label is that class, and another
@@ -73,8 +72,8 @@ TEST_CASE("loss and gradient are within 8 ulp for gaps up to 80") {
     for (int j = 0; j < classes; ++j) {
       long double p = std::exp(static_cast<long double>(z[j] - z[0])) / sum;
       long double expected = j == labels[row] ? -others / (1 + others) : p;
-      worst_slope = std::max(worst_slope, ulps(result.slope[row * classes + static_cast<size_t>(j)],
-                                               static_cast<double>(expected)));
+      worst_slope =
+          std::max(worst_slope, ulps(result.slope[row * classes + static_cast<size_t>(j)], static_cast<double>(expected)));
     }
   }
   CAPTURE(worst_loss);
@@ -90,8 +89,7 @@ TEST_CASE("extreme and masked logits") {
   for (float big : {1e4f, 3e38f, -3e38f, INFINITY})
     for (uint8_t label : {0, 1, 2}) {
       // INFINITY stands for a masked class: -inf.
-      for (int j = 0; j < classes; ++j)
-        logits.push_back(j == 1 ? (big == INFINITY ? -INFINITY : big) : j == 2 ? -3e38f : 1);
+      for (int j = 0; j < classes; ++j) logits.push_back(j == 1 ? (big == INFINITY ? -INFINITY : big) : j == 2 ? -3e38f : 1);
       labels.push_back(label);
     }
   Result result = run(logits, labels);

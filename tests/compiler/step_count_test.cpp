@@ -53,8 +53,7 @@ Graph two_parts(const Rule& rule) {
   Graph g;
   const Value a = g.parameter("a", f64, {2}, zeros()), b = g.parameter("b", f64, {2}, zeros());
   const Value loss = sum(exp(-a) * (1 + b * b));
-  const ParameterGroup frozen_b{.includes = [](std::string_view name) { return name == "b"; },
-                                .frozen = true};
+  const ParameterGroup frozen_b{.includes = [](std::string_view name) { return name == "b"; }, .frozen = true};
   g.entry("a", {}, minimize(loss, rule.optimizer, {.groups = {frozen_b}}));
   g.entry("both", {}, minimize(loss, rule.optimizer));
   g.entry("b", {}, minimize(loss, rule.optimizer, {.parameters = {b}}));
@@ -64,13 +63,9 @@ Graph two_parts(const Rule& rule) {
 Pair slope_a(const Pair& a, const Pair& b) {
   return {-std::exp(-a[0]) * (1 + b[0] * b[0]), -std::exp(-a[1]) * (1 + b[1] * b[1])};
 }
-Pair slope_b(const Pair& a, const Pair& b) {
-  return {2 * std::exp(-a[0]) * b[0], 2 * std::exp(-a[1]) * b[1]};
-}
+Pair slope_b(const Pair& a, const Pair& b) { return {2 * std::exp(-a[0]) * b[0], 2 * std::exp(-a[1]) * b[1]}; }
 
-void write(Session& session, const char* name, const Pair& values) {
-  session.write(name, Tensor::of<double>({2}, values));
-}
+void write(Session& session, const char* name, const Pair& values) { session.write(name, Tensor::of<double>({2}, values)); }
 
 Pair read(const Session& session, const char* name) {
   const Tensor values = session.read(name);
@@ -79,9 +74,7 @@ Pair read(const Session& session, const char* name) {
 
 int64_t count(const Session& session, const char* name) { return session.read(name).read<int64_t>()[0]; }
 
-std::span<const std::byte> bytes(const Tensor& tensor) {
-  return {tensor.data(), static_cast<size_t>(tensor.byte_count())};
-}
+std::span<const std::byte> bytes(const Tensor& tensor) { return {tensor.data(), static_cast<size_t>(tensor.byte_count())}; }
 
 // One run of an entry; evaluated from the same states it leaves the same.
 void run_and_evaluate(Session& session, const Graph& graph, const char* entry) {
@@ -97,8 +90,7 @@ void run_and_evaluate(Session& session, const Graph& graph, const char* entry) {
 }
 
 void check_close(const Pair& actual, const Pair& expected, double tolerance = 1e-12) {
-  for (size_t i : {0, 1})
-    CHECK_MESSAGE(std::abs(actual[i] / expected[i] - 1) < tolerance, actual[i], " is not ", expected[i]);
+  for (size_t i : {0, 1}) CHECK_MESSAGE(std::abs(actual[i] / expected[i] - 1) < tolerance, actual[i], " is not ", expected[i]);
 }
 
 // What is left of the way from `before` to `after` without the decay has the length of the rate.
@@ -115,9 +107,8 @@ TEST_CASE("two optimisers that alternate each begin with one rate, and 50 steps 
   struct {
     Rule rule;
     Pair critic, generator;  // PyTorch's after 50 steps
-  } const cases[] = {
-      {with_adam, {0.7104055390193148, -0.5232843772919566}, {0.508079979295116, 1.5009623323879402}},
-      {with_adamw, {0.6733284284935314, -0.48976061436944685}, {0.47458380859697946, 1.4184494286086322}}};
+  } const cases[] = {{with_adam, {0.7104055390193148, -0.5232843772919566}, {0.508079979295116, 1.5009623323879402}},
+                     {with_adamw, {0.6733284284935314, -0.48976061436944685}, {0.47458380859697946, 1.4184494286086322}}};
   for (const auto& [rule, critic, generator] : cases) {
     const Graph g = adversaries(rule);
     Session session(compile(g));
@@ -186,8 +177,7 @@ TEST_CASE("a part trained after 2000 steps begins with one rate, and the other g
   }
 }
 
-TEST_CASE(
-    "in f32 the first step is one rate whenever it comes, and counts are exact far beyond f32 and f64") {
+TEST_CASE("in f32 the first step is one rate whenever it comes, and counts are exact far beyond f32 and f64") {
   Graph g;
   const Value a = g.parameter("a", f32, {}, zeros()), b = g.parameter("b", f32, {}, zeros());
   g.entry("a", {}, minimize(3 * a, adam(rate), {.parameters = {a}}));

@@ -39,8 +39,7 @@ Tensor inputs(int64_t n) {
 }
 Tensor labels(int64_t n) {
   Tensor label(u8, {n});
-  for (int64_t i = 0; i < n; ++i)
-    label.write<uint8_t>()[static_cast<size_t>(i)] = static_cast<uint8_t>(i * 7 % 4);
+  for (int64_t i = 0; i < n; ++i) label.write<uint8_t>()[static_cast<size_t>(i)] = static_cast<uint8_t>(i * 7 % 4);
   return label;
 }
 
@@ -56,8 +55,7 @@ TEST_CASE("a network stored in bf16 learns from inputs of f16, the same at any t
     double begin = 0, end = 0;
     for (int step = 0; step < 200; ++step) {
       const int64_t n = step % 5 == 4 ? 13 : 40;
-      const double loss =
-          session.run("train", {{"x", inputs(n)}, {"label", labels(n)}, {"rate", 0.01}})["loss"].number();
+      const double loss = session.run("train", {{"x", inputs(n)}, {"label", labels(n)}, {"rate", 0.01}})["loss"].number();
       (step ? end : begin) = loss;
     }
     CHECK(end < begin / 10);
@@ -89,8 +87,7 @@ TEST_CASE("a step of every optimiser is that of f32, rounded once") {
                       {"rate", ReferenceArray::of({f32, {}}, std::vector<double>{0.125})}};
     for (const StateBinding& state : program.states) {
       const Tensor value = session.read(state.name);
-      bindings[state.name] =
-          ReferenceArray::of(state.type, {value.data(), static_cast<size_t>(value.byte_count())});
+      bindings[state.name] = ReferenceArray::of(state.type, {value.data(), static_cast<size_t>(value.byte_count())});
     }
     session.run("train", {{"x", inputs(7)}, {"label", labels(7)}, {"rate", 0.125}});
     const EntryResult expected = evaluate_entry(network.graph.body(), "train", bindings, 7);
@@ -120,8 +117,7 @@ TEST_CASE("penalties and the largest norm of what is stored are computed in f32"
 TEST_CASE("the gradient of what is stored is an f32 that nothing has rounded") {
   Graph graph;
   const Value w = graph.parameter("W", bf16, {3}, zeros()), x = graph.input("x", f32, {3});
-  const Value rounded = cast(cast(x, f16), f32),
-              loss = sum(cast(reverse(w, {0}), f32) * rounded * (1 + 0x1p-20));
+  const Value rounded = cast(cast(x, f16), f32), loss = sum(cast(reverse(w, {0}), f32) * rounded * (1 + 0x1p-20));
   const std::vector<Value> found = gradients(loss, {w, x});
   CHECK(found[0].dtype() == f32);
   CHECK(found[1].dtype() == f32);
@@ -132,11 +128,9 @@ TEST_CASE("the gradient of what is stored is an f32 that nothing has rounded") {
     CHECK(evaluate(gradient, bindings, 1, Arithmetic::typed).real == std::vector<double>(3, 1 + 0x1p-20));
   const int line = __LINE__ + 1;
   const std::string said = test::message([&] { gradients(cast(loss, f16), {w}); });
-  CHECK(said ==
-        fmt::format(
-            "storage_test.cpp:{}: gradients: the loss is f16[], which only stores numbers; give the f32 that "
-            "was cast",
-            line));
+  CHECK(said == fmt::format("storage_test.cpp:{}: gradients: the loss is f16[], which only stores numbers; give the f32 that "
+                            "was cast",
+                            line));
 }
 
 TEST_CASE("no pass drops a rounding, and one to a type and back is kept where it is constant") {
@@ -153,8 +147,7 @@ TEST_CASE("no pass drops a rounding, and one to a type and back is kept where it
 TEST_CASE("numbers and checked inputs of f16, and checkpoints") {
   Graph graph;
   const Value scale = graph.input("scale", f16, {}), w = graph.parameter("W", f16, {2}, constant(0.1));
-  graph.entry("scaled", {{"y", cast(w, f32) * cast(scale, f32)}},
-              {{w, cast(cast(w, f32) * cast(scale, f32), f16)}});
+  graph.entry("scaled", {{"y", cast(w, f32) * cast(scale, f32)}}, {{w, cast(cast(w, f32) * cast(scale, f32), f16)}});
   const Program program = compile(graph);
   Session session(program);
   session.init(1);
@@ -166,6 +159,5 @@ TEST_CASE("numbers and checked inputs of f16, and checkpoints") {
   Session other(program);
   load(other, folder / "c");
   CHECK(other.read("W").same_bits(before));
-  CHECK(before.read<half>()[0].bits ==
-        half(static_cast<float>(half(0.1f)) * static_cast<float>(half(0.3f))).bits);
+  CHECK(before.read<half>()[0].bits == half(static_cast<float>(half(0.1f)) * static_cast<float>(half(0.3f))).bits);
 }

@@ -41,7 +41,8 @@ TEST_CASE("products and column sums of positive terms keep their digits, however
   for (int64_t points : {100, 1000, 4096, 60000, 1000000}) {
     CAPTURE(points);
     const double bound = points <= 4096 ? 3e-6 : 1e-5;
-    const Tensor a = uniform_positive({2, points}, 1), x = uniform_positive({points, 2}, 2), b = uniform_positive({points, 3}, 3);
+    const Tensor a = uniform_positive({2, points}, 1), x = uniform_positive({points, 2}, 2),
+                 b = uniform_positive({points, 3}, 3);
     for (bool runtime : {false, true}) {
       Graph g;
       const Extent n = runtime ? g.size("n", points) : Extent(points);
@@ -130,9 +131,11 @@ TEST_CASE("the declared maximum changes no bit of a sum") {
 TEST_CASE("the chains and blocks of a row's sum are what its kernel says, at every level") {
   std::map<std::string, std::vector<std::byte>> sums;  // by order
   for (const std::string order : {"", " in 16 chains by 32", " in 16 chains by 64", " in 16 chains by 2048"}) {
-    const std::string text = "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[50,1001]\noutput \"y\" f32[50]\n"
-                             "buffer x input f32[50,1001] slot 0\nbuffer y output f32[50] slot 0\n"
-                             "k1 for i<50\n  y[i] = sum over j<1001" + order + " of x[i,j]\n";
+    const std::string text =
+        "kernels 1\nentry \"f\"\narena 0 bytes, at least 0\ninput \"x\" f32[50,1001]\noutput \"y\" f32[50]\n"
+        "buffer x input f32[50,1001] slot 0\nbuffer y output f32[50] slot 0\n"
+        "k1 for i<50\n  y[i] = sum over j<1001" +
+        order + " of x[i,j]\n";
     const KernelList list = parse_kernels(text)[0];
     CHECK(parse_kernels(str(list))[0] == list);
     std::mt19937 random(1);

@@ -46,14 +46,14 @@ TEST_CASE("a target may be made by hand; one that cannot be, or whose code would
   CHECK(message([](Target& t) { t.lanes = 12; }) == "target: 12 lanes, valid is 16");
   CHECK(message([](Target& t) { t.registers = 0; }) == "target: 0 vector registers, valid is 8 or more");
   CHECK(message([](Target& t) { t.register_bytes = 24; }) == "target: registers of 24 bytes, valid are 16, 32 and 64");
-  CHECK(message([](Target& t) { t.l1_bytes = 0; }) ==
-        "target: caches of 0 and 1048576 bytes, valid is 4096 <= L1 <= L2");
+  CHECK(message([](Target& t) { t.l1_bytes = 0; }) == "target: caches of 0 and 1048576 bytes, valid is 4096 <= L1 <= L2");
   CHECK(message([](Target& t) { t.l2_bytes = 1 << 14; }) ==
         "target: caches of 49152 and 16384 bytes, valid is 4096 <= L1 <= L2");
   CHECK(message([](Target& t) { t.threads = 0; }) == "target: 0 threads, valid is 1 or more");
   CHECK(message([](Target& t) { t.grain = 0; }) == "target: a grain of 0 ns, valid is more than 0");
   CHECK(message([](Target& t) { t.features += ",+avx"; }) == "target: its features are not those of sse2");
   if (Target::host().isa < Isa::avx512)
-    CHECK(message([](Target& t) { t = Target::of(Isa::avx512, Isa::avx512); })
-              .starts_with("target: avx512 code does not run on this machine, whose best is "));
+    CHECK(message([](Target& t) {
+            t = Target::of(Isa::avx512, Isa::avx512);
+          }).starts_with("target: avx512 code does not run on this machine, whose best is "));
 }

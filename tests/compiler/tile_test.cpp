@@ -1,6 +1,6 @@
 // Micro-kernels, cuts and threads for the shapes that matter.
-#include "compiler/kernel/microkernel.h"
 #include "compiler/kernel/tile.h"
+#include "compiler/kernel/microkernel.h"
 
 #include <doctest/doctest.h>
 

@@ -40,7 +40,8 @@ std::vector<Tensor> train(const Program& program, int threads, int steps, double
   for (int step = 0; step < steps; ++step) {
     Batch batch(static_cast<uint32_t>(step));
     int64_t n = step % 5 == 4 ? 13 : 64;
-    double loss = session.run("train", {{"x", batch.x.rows(0, n)}, {"label", batch.label.rows(0, n)}, {"rate", rate}})["loss"].number();
+    double loss =
+        session.run("train", {{"x", batch.x.rows(0, n)}, {"label", batch.label.rows(0, n)}, {"rate", rate}})["loss"].number();
     REQUIRE(std::isfinite(loss));
     if (last_loss) *last_loss = loss;
   }
@@ -113,7 +114,8 @@ TEST_CASE("lesser ISAs compute the same up to rounding") {
   }
 }
 
-TEST_CASE("a run that was saved and loaded goes on with the same bits: Adam's moments and counts, step, seed, place in the data") {
+TEST_CASE(
+    "a run that was saved and loaded goes on with the same bits: Adam's moments and counts, step, seed, place in the data") {
   const test::Folder folder;
   Graph g;
   Extent n = g.size("n", 16);

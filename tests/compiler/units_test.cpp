@@ -40,24 +40,23 @@ TEST_CASE("the table of hidden units: value, derivative, derivative at the kink,
   static const auto cdf = [](double x) { return 0.5 * std::erfc(-x / std::sqrt(2)); };
   static const auto density = [](double x) { return std::exp(-x * x / 2) / std::sqrt(2 * M_PI); };
   const Unit units[] = {
-      {"identity", [](Value x) { return identity(x) + 0; }, none, 0, [](double x) { return x; },
-       [](double) { return 1.0; }, flat},
+      {"identity", [](Value x) { return identity(x) + 0; }, none, 0, [](double x) { return x; }, [](double) { return 1.0; },
+       flat},
       {"relu", [](Value x) { return relu(x); }, 0, 0, [](double x) { return x > 0 ? x : 0; },
        [](double x) { return double(x > 0); }, flat},
       {"abs", [](Value x) { return abs(x); }, 0, 0, [](double x) { return std::abs(x); },
        [](double x) { return x > 0 ? 1.0 : -1.0; }, flat},
-      {"leaky_relu", [](Value x) { return leaky_relu(x); }, 0, 0.01,
-       [](double x) { return x > 0 ? x : 0.01 * x; }, [](double x) { return x > 0 ? 1 : 0.01; }, flat},
-      {"hard_tanh", [](Value x) { return hard_tanh(x); }, 1, 0,
-       [](double x) { return std::clamp(x, -1.0, 1.0); }, [](double x) { return double(std::abs(x) < 1); },
-       flat},
+      {"leaky_relu", [](Value x) { return leaky_relu(x); }, 0, 0.01, [](double x) { return x > 0 ? x : 0.01 * x; },
+       [](double x) { return x > 0 ? 1 : 0.01; }, flat},
+      {"hard_tanh", [](Value x) { return hard_tanh(x); }, 1, 0, [](double x) { return std::clamp(x, -1.0, 1.0); },
+       [](double x) { return double(std::abs(x) < 1); }, flat},
       {"sigmoid", [](Value x) { return sigmoid(x); }, none, 0, bit, [](double x) { return bit(x) * bit(-x); },
        [](double x) { return bit(x) * bit(-x) * (1 - 2 * bit(x)); }},
       {"tanh", [](Value x) { return tanh(x); }, none, 0, [](double x) { return std::tanh(x); },
        [](double x) { return 1 - std::tanh(x) * std::tanh(x); },
        [](double x) { return -2 * std::tanh(x) * (1 - std::tanh(x) * std::tanh(x)); }},
-      {"softplus", [](Value x) { return softplus(x); }, none, 0,
-       [](double x) { return std::log1p(std::exp(x)); }, bit, [](double x) { return bit(x) * bit(-x); }},
+      {"softplus", [](Value x) { return softplus(x); }, none, 0, [](double x) { return std::log1p(std::exp(x)); }, bit,
+       [](double x) { return bit(x) * bit(-x); }},
       {"elu", [](Value x) { return elu(x); }, 0, 1, [](double x) { return x > 0 ? x : std::expm1(x); },
        [](double x) { return x > 0 ? 1 : std::exp(x); }, [](double x) { return x > 0 ? 0 : std::exp(x); }},
       {"selu", [](Value x) { return selu(x); }, 0, selu_scale * selu_alpha,
@@ -100,9 +99,7 @@ TEST_CASE("gelu and silu of infinities are their limits, and so are their deriva
   Graph g;
   const Value x = g.input("x", f32, {4});
   const Value y = gelu(x), z = silu(x);
-  g.entry(
-      "units",
-      {{"gelu", y}, {"silu", z}, {"dgelu", gradients(sum(y), {x})[0]}, {"dsilu", gradients(sum(z), {x})[0]}});
+  g.entry("units", {{"gelu", y}, {"silu", z}, {"dgelu", gradients(sum(y), {x})[0]}, {"dsilu", gradients(sum(z), {x})[0]}});
   Session session(compile(g));
   session.init(1);
   const float inf = std::numeric_limits<float>::infinity();
@@ -128,13 +125,12 @@ TEST_CASE("a maxout unit is the largest of its pieces, and a tie teaches the fir
   CHECK(column(y, x, at) == std::vector<double>{2, 5, 3, 3});
   CHECK(column(gradients(sum(y), {x})[0], x, at) == std::vector<double>{0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0});
   const uint32_t line = std::source_location::current().line() + 1;
-  CHECK_THROWS_WITH_AS(
-      maxout(x, 4),
-      fmt::format("units_test.cpp:{}: maxout: x is f64[2,6]; its last axis must be a multiple "
-                  "of the 4 pieces of a unit",
-                  line)
-          .c_str(),
-      Error);
+  CHECK_THROWS_WITH_AS(maxout(x, 4),
+                       fmt::format("units_test.cpp:{}: maxout: x is f64[2,6]; its last axis must be a multiple "
+                                   "of the 4 pieces of a unit",
+                                   line)
+                           .c_str(),
+                       Error);
 }
 
 TEST_CASE("prelu learns one slope per unit; a radial basis is highest at its centre") {
@@ -147,9 +143,7 @@ TEST_CASE("prelu learns one slope per unit; a radial basis is highest at its cen
   CHECK(slope.type().str() == "f64[2]");
   const Value c = g.body().value(g.body().state("radial_basis1/c")->node);
   const Value log_s = g.body().value(g.body().state("radial_basis1/log_s")->node);
-  const auto of = [](Shape shape, std::vector<double> v) {
-    return ReferenceArray::of(Type{f64, std::move(shape)}, v);
-  };
+  const auto of = [](Shape shape, std::vector<double> v) { return ReferenceArray::of(Type{f64, std::move(shape)}, v); };
   const Bindings bindings = {{"x", of({2, 2}, {-2, 3, 4, -8})},
                              {"prelu1/slope", of({2}, {0.5, 0.25})},
                              {"radial_basis1/c", of({3, 2}, {-2, 3, 0, 0, 4, -7})},
@@ -165,8 +159,7 @@ TEST_CASE("prelu learns one slope per unit; a radial basis is highest at its cen
 
 TEST_CASE("a softmax inside a model keeps its true gradient and is not merged with the loss") {
   Graph g;
-  const Value s = g.input("s", f64, {2, 3}), e = g.input("e", f64, {2, 3, 4}),
-              label = g.input("label", i64, {2});
+  const Value s = g.input("s", f64, {2, 3}), e = g.input("e", f64, {2, 3, 4}), label = g.input("label", i64, {2});
   const Value y = mixture_of_experts(s, e);
   const Value loss = nll(y, label);
   const std::vector<Value> slopes = gradients(loss, {s, e});
@@ -179,8 +172,7 @@ TEST_CASE("a softmax inside a model keeps its true gradient and is not merged wi
     for (size_t i = 0; i < size; ++i) v.push_back(std::sin(2.3 * static_cast<double>(i) + shift));
     return v;
   };
-  Bindings bindings = {
-      {"s", array(s, wave(6, 0))}, {"e", array(e, wave(24, 1))}, {"label", array(label, {3, 0})}};
+  Bindings bindings = {{"s", array(s, wave(6, 0))}, {"e", array(e, wave(24, 1))}, {"label", array(label, {3, 0})}};
   const std::vector<double> slope = evaluate(slopes[0], bindings).real;
   for (size_t i = 0; i < 6; ++i) {
     double& at = bindings.find("s")->second.real[i];

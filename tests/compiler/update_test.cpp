@@ -80,8 +80,7 @@ std::string optimised(const Graph& g) {
 }  // namespace
 
 TEST_CASE("sgd, with and without decay") {
-  check_close(train(sgd(0.01), 5),
-              by_hand(5, [](double& w, double g, double&, double&, int) { w -= 0.01 * g; }));
+  check_close(train(sgd(0.01), 5), by_hand(5, [](double& w, double g, double&, double&, int) { w -= 0.01 * g; }));
   check_close(train(sgd(0.01, 0.5), 5),
               by_hand(5, [](double& w, double g, double&, double&, int) { w -= 0.01 * (g + 0.5 * w); }));
 }
@@ -98,8 +97,7 @@ TEST_CASE("momentum and nesterov") {
 }
 
 TEST_CASE("rmsprop") {
-  check_close(train(rmsprop(0.01, 0.9, 1e-6), 5),
-              by_hand(5, [](double& w, double g, double&, double& v, int) {
+  check_close(train(rmsprop(0.01, 0.9, 1e-6), 5), by_hand(5, [](double& w, double g, double&, double& v, int) {
                 v = 0.9 * v + 0.1 * g * g;
                 w -= 0.01 * g / std::sqrt(v + 1e-6);
               }));
@@ -132,9 +130,8 @@ TEST_CASE("groups: own rate, no decay on biases, frozen") {
   Value w = g.parameter("dense1/w", f64, {}, start(1)), b = g.parameter("dense1/b", f64, {}, start(1)),
         still = g.parameter("still", f64, {}, start(1));
   Value rate = g.input("rate", f32, {});
-  MinimizeOptions options{
-      .groups = {{.includes = is_bias, .rate = 0.5, .decay = 0},
-                 {.includes = [](auto name) { return name == "still"; }, .frozen = true}}};
+  MinimizeOptions options{.groups = {{.includes = is_bias, .rate = 0.5, .decay = 0},
+                                     {.includes = [](auto name) { return name == "still"; }, .frozen = true}}};
   auto updates = minimize(w * 2 + b * 3 + still, sgd(rate, 0.125), options);
   CHECK(updates.size() == 3);
   g.entry("train", {}, updates);
@@ -166,13 +163,11 @@ TEST_CASE("adam computes its two scalars once for each parameter") {
 }
 
 TEST_CASE("an optimiser of one's own counts in a slot of integers") {
-  const Optimizer averaged{
-      "averaged", 1, 0, [](const OptimizerStep& s) -> std::vector<Update> {
-        Value n = s.slot("averaged.n", {i64, {}});
-        return {{n, n + 1}, {s.parameter, s.parameter - s.rate * s.gradient / cast(n + 1, f64)}};
-      }};
-  check_close(train(averaged, 3),
-              by_hand(3, [](double& w, double g, double&, double&, int t) { w -= g / t; }));
+  const Optimizer averaged{"averaged", 1, 0, [](const OptimizerStep& s) -> std::vector<Update> {
+                             Value n = s.slot("averaged.n", {i64, {}});
+                             return {{n, n + 1}, {s.parameter, s.parameter - s.rate * s.gradient / cast(n + 1, f64)}};
+                           }};
+  check_close(train(averaged, 3), by_hand(3, [](double& w, double g, double&, double&, int t) { w -= g / t; }));
 }
 
 TEST_CASE("a schedule reads the step that all entries advance, or a count of one entry's own") {
@@ -197,8 +192,7 @@ TEST_CASE("a state that has an optimiser's name and another type is an error") {
   Value w = g.parameter("w", f32, {3}, start(1));
   g.state("w/adam.t", f32, {}, zeros());
   g.state("w/adamw.m", f32, {4}, zeros());
-  CHECK(message([&] { minimize(sum(w * w), adam()); }) ==
-        at(made, "state 'w/adam.t': is f32[], but an optimiser needs i64[]"));
+  CHECK(message([&] { minimize(sum(w * w), adam()); }) == at(made, "state 'w/adam.t': is f32[], but an optimiser needs i64[]"));
   CHECK(message([&] { minimize(sum(w * w), adamw()); }) ==
         at(made, "state 'w/adamw.m': is f32[4], but an optimiser needs f32[3]"));
 }
@@ -230,18 +224,16 @@ TEST_CASE("a parameter that is not reached is an error, unless allowed") {
   Value w = g.parameter("w", f32, {}, start(1)), idle = g.parameter("idle", f32, {}, start(1));
   int line = __LINE__ + 1;
   std::string text = message([&] { minimize(w * w, sgd(0.1)); });
-  CHECK(text ==
-        at(line,
-           "minimize: no gradient reaches parameter 'idle' ({}): the loss does not depend on it; freeze it, "
-           "or allow_unreached() it",
-           line_name(made)));
+  CHECK(text == at(line,
+                   "minimize: no gradient reaches parameter 'idle' ({}): the loss does not depend on it; freeze it, "
+                   "or allow_unreached() it",
+                   line_name(made)));
   line = __LINE__ + 1;
   text = message([&] { minimize(w * floor(idle), sgd(0.1)); });
-  CHECK(text ==
-        at(line,
-           "minimize: no gradient reaches parameter 'idle' ({}): the loss depends on it only through 'floor "
-           "({})', whose gradient is zero everywhere; freeze it, or allow_unreached() it",
-           line_name(made), line_name(line)));
+  CHECK(text == at(line,
+                   "minimize: no gradient reaches parameter 'idle' ({}): the loss depends on it only through 'floor "
+                   "({})', whose gradient is zero everywhere; freeze it, or allow_unreached() it",
+                   line_name(made), line_name(line)));
   g.allow_unreached(idle);
   CHECK(minimize(w * w, sgd(0.1)).size() == 2);
 }
@@ -249,9 +241,7 @@ TEST_CASE("a parameter that is not reached is an error, unless allowed") {
 TEST_CASE("what cannot be a rate, a bound or a parameter is an error") {
   Graph g;
   Value w = g.parameter("w", f32, {}, start(1)), x = g.input("x", f32, {3});
-  CHECK(message([&] {
-          minimize(w * w, sgd(x));
-        }).ends_with("minimize: the rate is f32[3]; it must be a number or f32[]"));
+  CHECK(message([&] { minimize(w * w, sgd(x)); }).ends_with("minimize: the rate is f32[3]; it must be a number or f32[]"));
   CHECK(message([&] {
           minimize(w * w, sgd(0.1), {.clip_norm = -1});
         }).ends_with("minimize: clip_norm is -1; it must be above 0"));

@@ -32,8 +32,7 @@ int main() {
   float values[4] = {1, 2, 3, 4};
   Outputs out = session.run("gradient", {{"x", Tensor::view(values, {4})}});
   std::span<const float> rounded = out["y"].read<float>();
-  bool right = rounded[0] == 0 && rounded[1] == 1 && rounded[2] == 1 && rounded[3] == 2 &&
-               out["gradient"].number() == 10;
+  bool right = rounded[0] == 0 && rounded[1] == 1 && rounded[2] == 1 && rounded[3] == 2 && out["gradient"].number() == 10;
   std::printf("%s\n", right ? "right" : "wrong");
   return right ? 0 : 1;
 }

@@ -60,24 +60,22 @@ struct Axis {
 };
 
 inline std::string drawn(const Chart& chart, double left) {
-  static const char* const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
-                                        "#e69f00", "#56b4e9", "#000000"};
+  static const char* const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"};
   Axis x{.from = left + 70, .to = left + 470}, y{.from = 330, .to = 50, .log = chart.log_y};
   for (const Series& series : chart.series) {
     for (const double v : series.x) x.include(v);
     for (const double v : series.y) y.include(v);
   }
   x.settle(), y.settle();
-  std::string svg = fmt::format("<text x='{}' y='30' font-size='16' text-anchor='middle'>{}</text>\n",
-                                (x.from + x.to) / 2, escaped(chart.title));
+  std::string svg = fmt::format("<text x='{}' y='30' font-size='16' text-anchor='middle'>{}</text>\n", (x.from + x.to) / 2,
+                                escaped(chart.title));
   for (double v = y.low; v <= y.high + 1e-9; v += y.step()) {
     const double at = y.from + (v - y.low) / (y.high - y.low) * (y.to - y.from);
-    svg += fmt::format(
-        "<path d='M{} {:.1f}H{}' stroke='#ddd'/><text x='{}' y='{:.1f}' text-anchor='end'>{:.6g}</text>\n",
-        x.from, at, x.to, x.from - 6, at + 4,
-        chart.log_y           ? std::pow(10, v)
-        : std::abs(v) < 1e-12 ? 0
-                              : v);
+    svg += fmt::format("<path d='M{} {:.1f}H{}' stroke='#ddd'/><text x='{}' y='{:.1f}' text-anchor='end'>{:.6g}</text>\n",
+                       x.from, at, x.to, x.from - 6, at + 4,
+                       chart.log_y           ? std::pow(10, v)
+                       : std::abs(v) < 1e-12 ? 0
+                                             : v);
   }
   for (double v = x.low; v <= x.high + 1e-9 * (x.high - x.low); v += x.step())
     svg += fmt::format(
@@ -85,10 +83,9 @@ inline std::string drawn(const Chart& chart, double left) {
         "text-anchor='middle'>{1:.6g}</text>\n",
         x.at(v), std::abs(v) < 1e-12 ? 0 : v);
   svg += fmt::format("<path d='M{} 50V330H{}' fill='none' stroke='#555'/>\n", x.from, x.to);
-  svg += fmt::format("<text x='{}' y='375' text-anchor='middle'>{}</text>\n", (x.from + x.to) / 2,
-                     escaped(chart.x_label));
-  svg += fmt::format("<text transform='translate({} 190) rotate(-90)' text-anchor='middle'>{}</text>\n",
-                     left + 16, escaped(chart.y_label));
+  svg += fmt::format("<text x='{}' y='375' text-anchor='middle'>{}</text>\n", (x.from + x.to) / 2, escaped(chart.x_label));
+  svg += fmt::format("<text transform='translate({} 190) rotate(-90)' text-anchor='middle'>{}</text>\n", left + 16,
+                     escaped(chart.y_label));
   for (size_t s = 0; s < chart.series.size(); ++s) {
     const Series& series = chart.series[s];
     const char* colour = colours[s % std::size(colours)];
@@ -100,16 +97,14 @@ inline std::string drawn(const Chart& chart, double left) {
         continue;
       }
       const double px = x.at(series.x[i]), py = y.at(series.y[i]);
-      if (series.dots)
-        svg += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2' fill='{}'/>\n", px, py, colour);
+      if (series.dots) svg += fmt::format("<circle cx='{:.1f}' cy='{:.1f}' r='2' fill='{}'/>\n", px, py, colour);
       path += fmt::format("{}{:.1f} {:.1f}", pen_down ? 'L' : 'M', px, py);
       pen_down = true;
     }
-    if (!series.dots)
-      svg += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='2'/>\n", path, colour);
+    if (!series.dots) svg += fmt::format("<path d='{}' fill='none' stroke='{}' stroke-width='2'/>\n", path, colour);
     const double row = 60 + 20 * static_cast<double>(s);
-    svg += fmt::format("<path d='M{} {}h20' stroke='{}' stroke-width='{}'/><text x='{}' y='{}'>{}</text>\n",
-                       x.to + 12, row, colour, series.dots ? 5 : 2, x.to + 38, row + 4, escaped(series.name));
+    svg += fmt::format("<path d='M{} {}h20' stroke='{}' stroke-width='{}'/><text x='{}' y='{}'>{}</text>\n", x.to + 12, row,
+                       colour, series.dots ? 5 : 2, x.to + 38, row + 4, escaped(series.name));
   }
   return svg;
 }

@@ -12,9 +12,7 @@ namespace {
 // The largest width at which `depth` hidden layers have no more parameters than the budget.
 int64_t width_of(int64_t inputs, int64_t depth, int64_t budget) {
   int64_t width = 1;
-  const auto parameters = [&](int64_t w) {
-    return (inputs + 1) * w + (depth - 1) * (w + 1) * w + 10 * (w + 1);
-  };
+  const auto parameters = [&](int64_t w) { return (inputs + 1) * w + (depth - 1) * (w + 1) * w + 10 * (w + 1); };
   while (parameters(width + 1) <= budget) ++width;
   return width;
 }
@@ -56,8 +54,8 @@ bool claim(const Arguments& arguments) {
     chart.series[0].add(static_cast<double>(depth), mean);
     by_error[mean] = depth;
     const auto [low, high] = std::minmax_element(errors.begin(), errors.end());
-    fmt::print("{} hidden layers of {} units: test error {:.2f} % ({:.2f} to {:.2f})\n", depth, width,
-               100 * mean, 100 * *low, 100 * *high);
+    fmt::print("{} hidden layers of {} units: test error {:.2f} % ({:.2f} to {:.2f})\n", depth, width, 100 * mean, 100 * *low,
+               100 * *high);
   }
   chart::write("depth.svg", {chart});
   const auto [error, best] = *by_error.begin();

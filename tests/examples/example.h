@@ -34,8 +34,7 @@ inline int run(int argc, char** argv, bool (*claim)(const Arguments&)) try {
 // `count` numbers, evenly between -1 and 1.
 inline std::vector<double> grid(int64_t count) {
   std::vector<double> x;
-  for (int64_t i = 0; i < count; ++i)
-    x.push_back((2 * static_cast<double>(i) + 1) / static_cast<double>(count) - 1);
+  for (int64_t i = 0; i < count; ++i) x.push_back((2 * static_cast<double>(i) + 1) / static_cast<double>(count) - 1);
   return x;
 }
 
@@ -69,14 +68,12 @@ inline Digits read_optdigits(const std::string& folder) {
     labels = tenon::Tensor(tenon::u8, {count});
     for (int64_t i = 0; i < count; ++i) {
       for (int64_t j = 0; j < 64; ++j)
-        images.write<float>()[static_cast<size_t>(64 * i + j)] =
-            static_cast<float>(table.at(65 * i + j) / 16);
+        images.write<float>()[static_cast<size_t>(64 * i + j)] = static_cast<float>(table.at(65 * i + j) / 16);
       labels.write<uint8_t>()[static_cast<size_t>(i)] = static_cast<uint8_t>(table.at(65 * i + 64));
     }
   };
   Digits digits{64, {}, {}, {}, {}};
-  rows(tenon::read_csv(folder + "/optdigits.tra", {.header = true}).values, digits.train,
-       digits.train_labels);
+  rows(tenon::read_csv(folder + "/optdigits.tra", {.header = true}).values, digits.train, digits.train_labels);
   rows(tenon::read_csv(folder + "/optdigits.tes", {.header = true}).values, digits.test, digits.test_labels);
   return digits;
 }

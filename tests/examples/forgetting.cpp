@@ -23,16 +23,13 @@ chart::Series forget(const Digits& data, const std::string& unit, int epochs) {
   Graph g;
   const Extent n = g.size("n", 100);
   const Value x = g.input("x", f32, {n, data.inputs}), label = g.input("label", u8, {n});
-  const auto layer = [&](Value h) {
-    return unit == "maxout" ? maxout(dense(g, h, 96), 2) : relu(dense(g, h, 64));
-  };
+  const auto layer = [&](Value h) { return unit == "maxout" ? maxout(dense(g, h, 96), 2) : relu(dense(g, h, 64)); };
   const Value z = dense(g, layer(layer(x)), 10, {.weight = glorot()}), loss = nll(z, label);
   g.entry("train", {{"loss", loss}}, minimize(loss, sgd(0.1)));
   g.entry("test", {{"accuracy", accuracy(z, label)}});
   Session session(compile(g));
   session.init(1);
-  Batches first({data.train, data.train_labels}, 100),
-      second({reordered(data.train), data.train_labels}, 100);
+  Batches first({data.train, data.train_labels}, 100), second({reordered(data.train), data.train_labels}, 100);
   Batches test({data.test, data.test_labels}, 100);
   chart::Series known{unit, {}, {}};
   for (int epoch = 1; epoch <= epochs; ++epoch) {
@@ -45,15 +42,13 @@ chart::Series forget(const Digits& data, const std::string& unit, int epochs) {
 bool claim(const Arguments& arguments) {
   const Digits data = digits(arguments);
   const int epochs = arguments.brief ? 20 : 40;
-  chart::Chart chart{"What is known of the first task", "epoch; the second half on the second task",
-                     "accuracy"};
+  chart::Chart chart{"What is known of the first task", "epoch; the second half on the second task", "accuracy"};
   bool learnt = true;
   for (const std::string unit : {"maxout", "relu"}) {
     chart.series.push_back(forget(data, unit, epochs));
     const std::vector<double>& known = chart.series.back().y;
     const double before = known[static_cast<size_t>(epochs / 2 - 1)];
-    fmt::print("{:<7} accuracy on the first task {:.3f}, after learning the second {:.3f}\n", unit, before,
-               known.back());
+    fmt::print("{:<7} accuracy on the first task {:.3f}, after learning the second {:.3f}\n", unit, before, known.back());
     learnt = learnt && before > 0.7;
   }
   chart::write("forgetting.svg", {chart});

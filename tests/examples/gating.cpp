@@ -7,17 +7,14 @@ using namespace tenon;
 
 namespace {
 
-double curve(double x) {
-  return x < -0.5 ? 2 + 2 * x : x < 0 ? -2 * x : x < 0.4 ? 2 * x : -0.5 - 0.5 * (x - 0.4);
-}
+double curve(double x) { return x < -0.5 ? 2 + 2 * x : x < 0 ? -2 * x : x < 0.4 ? 2 * x : -0.5 - 0.5 * (x - 0.4); }
 
 bool claim(const Arguments& arguments) {
   const int64_t rows = 256;
   const std::vector<double> at = grid(rows), wanted = map(at, curve);
   Graph g;
   const Value x = g.input("x", f32, {rows, 1}), target = g.input("y", f32, {rows, 1});
-  const Value scores = dense(g, x, 4, {.weight = normal(5), .name = "gate"}),
-              lines = dense(g, x, 4, {.name = "experts"});
+  const Value scores = dense(g, x, 4, {.weight = normal(5), .name = "gate"}), lines = dense(g, x, 4, {.name = "experts"});
   const Value y = mixture_of_experts(scores, expand_dims(lines, -1)), loss = mse(y, target);
   const Value one_line = mse(dense(g, x, 1, {.name = "line"}), target);
   g.entry("train", {{"loss", loss}, {"line", one_line}}, minimize(loss + one_line, adam(0.1)));
@@ -30,8 +27,7 @@ bool claim(const Arguments& arguments) {
   for (int step = 0; step < (arguments.brief ? 3000 : 10000); ++step) train.run();
 
   const Outputs out = session.run("predict", {{"x", xs}});
-  chart::Chart fit{
-      "Four lines and a gate", "x", "y", {{"data", at, wanted, true}, {"the model", at, numbers(out["y"])}}};
+  chart::Chart fit{"Four lines and a gate", "x", "y", {{"data", at, wanted, true}, {"the model", at, numbers(out["y"])}}};
   chart::Chart gates{"What the gate chooses", "x", "softmax of the gate"};
   for (int k = 0; k < 4; ++k)
     gates.series.push_back({fmt::format("expert {}", k + 1), at, numbers(out["gate"].rows(k, k + 1))});

@@ -54,8 +54,7 @@ bool claim(const Arguments& arguments) {
       {"gelu", he(), [](Graph&, Value z) { return gelu(z); }},
       {"silu", he(), [](Graph&, Value z) { return silu(z); }},
       {"cos", glorot(), [](Graph&, Value z) { return cos(z); }},
-      {"radial_basis", glorot(), [](Graph& g, Value z) { return radial_basis(g, z, 64, normal(0.5), 1.4); },
-       8}};
+      {"radial_basis", glorot(), [](Graph& g, Value z) { return radial_basis(g, z, 64, normal(0.5), 1.4); }, 8}};
   fmt::print("{:<14}{:>10}{:>12}{:>8}\n", "unit", "accuracy", "us / step", "dead");
   std::vector<double> accuracies;
   for (const Unit& unit : units) accuracies.push_back(train(data, unit, arguments.brief ? 5 : 15));

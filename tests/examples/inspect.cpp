@@ -41,8 +41,7 @@ int main() try {
   text.replace(text.find(weight), weight.size(), "value=f32[]{0.25}");
   const Graph edited = parse(text, "edited");
   const float before = first_output(g), after = first_output(edited);
-  fmt::print("predict gives {} with weights of 0.5, and {} after the text was edited to say 0.25\n", before,
-             after);
+  fmt::print("predict gives {} with weights of 0.5, and {} after the text was edited to say 0.25\n", before, after);
   return before == 3.1f && after == 1.6f ? 0 : 1;
 } catch (const std::exception& error) {
   fmt::print(stderr, "{}\n", error.what());

@@ -11,8 +11,7 @@ int main(int argc, char** argv) try {
   std::map<std::string, std::string> options = {{"--data", ""}, {"--epochs", "10"}};
   for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = argv[i + 1];
   const int epochs = std::atoi(options["--epochs"].c_str());
-  if (argc % 2 == 0 || options.size() > 2 || epochs < 1)
-    throw Error("usage: mnist [--data DIR] [--epochs N]");
+  if (argc % 2 == 0 || options.size() > 2 || epochs < 1) throw Error("usage: mnist [--data DIR] [--epochs N]");
   std::string folder = options["--data"];
   if (folder.empty()) write_digits(folder = "drawn_digits");
   const Mnist digits = load_mnist(folder);
@@ -36,8 +35,7 @@ int main(int argc, char** argv) try {
   double accuracy = 0;
   for (int epoch = 1; epoch <= epochs; ++epoch) {
     const std::string title = fmt::format("epoch {}/{}", epoch, epochs);
-    const double mean_loss =
-        run_epoch(session, "train", training, {"pixels", "label"}, stderr, title)["loss"];
+    const double mean_loss = run_epoch(session, "train", training, {"pixels", "label"}, stderr, title)["loss"];
     accuracy = run_epoch(session, "evaluate", test, {"pixels", "label"})["accuracy"];
     fmt::print("{}: loss {:.4f}, accuracy {:.4f}\n", title, mean_loss, accuracy);
   }

@@ -51,11 +51,9 @@ bool claim(const Arguments& arguments) {
   for (const Cost& cost : costs) {
     const auto [norm, share] = train(data, cost, arguments.brief ? 300 : 1000);
     for (size_t step = 0; step < norm.y.size(); step += norm.y.size() / 5)
-      fmt::print("{:<14} step {:>3}: gradient {:.1e}, accuracy {:.2f}\n", cost.name, step, norm.y[step],
-                 share.y[step]);
+      fmt::print("{:<14} step {:>3}: gradient {:.1e}, accuracy {:.2f}\n", cost.name, step, norm.y[step], share.y[step]);
     norms.series.push_back(norm), shares.series.push_back(share);
-    const bool recovers = share.y.back() > 0.7,
-               stalls = share.y.back() < 0.2 && norm.y[0] < 1e-6 * norms.series[0].y[0];
+    const bool recovers = share.y.back() > 0.7, stalls = share.y.back() < 0.2 && norm.y[0] < 1e-6 * norms.series[0].y[0];
     holds = holds && (&cost == costs ? recovers : stalls);
   }
   chart::write("saturation.svg", {norms, shares});

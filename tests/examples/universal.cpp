@@ -31,8 +31,7 @@ bool claim(const Arguments& arguments) {
     error.add(static_cast<double>(width), train.output("loss").number());
     fmt::print("{:>3} hidden units: mean squared error {:.6f}\n", width, error.y.back());
     falls = falls && (width == 1 || error.y.back() < error.y.end()[-2]);
-    fits.series.push_back(
-        {fmt::format("{} units", width), at, numbers(session.run("predict", {{"x", xs}})["y"])});
+    fits.series.push_back({fmt::format("{} units", width), at, numbers(session.run("predict", {{"x", xs}})["y"])});
   }
   chart::write("universal.svg", {fits, errors});
   return falls && error.y.back() < error.y.front() / 30;

@@ -28,8 +28,7 @@ First first_batch(const Digits& data, Value (*unit)(Value), const Initializer& w
   g.entry("measure", {{"active", active}, {"norms", concat(norms)}});
   Session session(compile(g));
   session.init(1);
-  const Outputs out =
-      session.run("measure", {{"x", data.train.rows(0, 200)}, {"label", data.train_labels.rows(0, 200)}});
+  const Outputs out = session.run("measure", {{"x", data.train.rows(0, 200)}, {"label", data.train_labels.rows(0, 200)}});
   return {numbers(out["norms"]), out["active"].number()};
 }
 
@@ -43,18 +42,15 @@ bool claim(const Arguments& arguments) {
       data, [](Value z) { return relu(z); }, he(), 0.1);
   const First unbiased = first_batch(
       data, [](Value z) { return relu(z); }, he(), 0);
-  chart::Chart norms{
-      "The gradient's norm at each layer, first batch", "layer", "norm of d loss / d output", {}, true};
+  chart::Chart norms{"The gradient's norm at each layer, first batch", "layer", "norm of d loss / d output", {}, true};
   for (const auto& [name, first] : {std::pair("sigmoid", &sigmoids), {"tanh", &tanhs}, {"relu", &relus}}) {
     norms.series.push_back({name, {1, 2, 3, 4, 5, 6, 7, 8}, first->norms});
     fmt::print("{:<8} layer 8: {:.2e}, layer 1: {:.2e}, which is {:.1e} of it\n", name, first->norms.back(),
                first->norms.front(), first->left());
   }
   chart::write("vanishing.svg", {norms});
-  fmt::print("active rectifiers: {:.3f} with biases of 0.1, {:.3f} with biases of 0\n", relus.active,
-             unbiased.active);
-  return sigmoids.left() < 1e-3 * tanhs.left() && tanhs.left() < relus.left() &&
-         relus.active > unbiased.active;
+  fmt::print("active rectifiers: {:.3f} with biases of 0.1, {:.3f} with biases of 0\n", relus.active, unbiased.active);
+  return sigmoids.left() < 1e-3 * tanhs.left() && tanhs.left() < relus.left() && relus.active > unbiased.active;
 }
 
 }  // namespace

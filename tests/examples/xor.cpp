@@ -29,8 +29,7 @@ int main() try {
     fmt::print("{}  {}  {:.4f}\n", inputs.at(2 * row), inputs.at(2 * row + 1), p.at(row));
     learnt = learnt && (p.at(row) > 0.5) == (targets.at(row) > 0.5);
   }
-  fmt::print("{} after 2000 steps, loss {:.6f}\n", learnt ? "learnt" : "not learnt",
-             train.output("loss").number());
+  fmt::print("{} after 2000 steps, loss {:.6f}\n", learnt ? "learnt" : "not learnt", train.output("loss").number());
   return learnt ? 0 : 1;
 } catch (const std::exception& error) {
   fmt::print(stderr, "{}\n", error.what());

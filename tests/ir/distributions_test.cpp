@@ -123,10 +123,10 @@ TEST_CASE("a mixture of many components in 16 dimensions is what its covariance 
   for (int64_t i = 0; i < width; ++i) z.push_back(0.3 * std::sin(static_cast<double>(i * i + 1)));
   for (int64_t i = 0; i < d; ++i) y.push_back(std::cos(static_cast<double>(3 * i)));
   const GaussianMixture mixture(g.input("z", f64, {1, width}), k, d, Covariance::full);
-  const double log_p = evaluate(mixture.log_prob(g.input("y", f64, {1, d})),
-                                {{"z", ReferenceArray::of(Type{f64, {1, width}}, z)},
-                                 {"y", ReferenceArray::of(Type{f64, {1, d}}, y)}})
-                           .real[0];
+  const double log_p =
+      evaluate(mixture.log_prob(g.input("y", f64, {1, d})),
+               {{"z", ReferenceArray::of(Type{f64, {1, width}}, z)}, {"y", ReferenceArray::of(Type{f64, {1, d}}, y)}})
+          .real[0];
   // The same by loops: the precision matrix P = L L^T, and log N = (log det P - x^T P x - d log 2 pi) / 2.
   double total = 0, p = 0;
   for (int64_t c = 0; c < k; ++c) total += std::exp(z[static_cast<size_t>(c)]);
@@ -172,8 +172,8 @@ TEST_CASE("a mixture of known covariances is a Gaussian of its covariance matrix
 
   // Two components of unit covariance and of 4 are the spherical mixture of scales 1 and 2.
   const Value two = m.input("w2", f64, {4, 2}, {0, 1, 2, 0, 1, 1, 0, 3}), twice = concat({means, -means}, 1);
-  const Value log_scales = broadcast_to(
-      reshape(constant(m.g.body(), Literal::of({f64, {2}}, Row{0, std::log(2.0)})), {2, 1}), {4, 2, 1});
+  const Value log_scales =
+      broadcast_to(reshape(constant(m.g.body(), Literal::of({f64, {2}}, Row{0, std::log(2.0)})), {2, 1}), {4, 2, 1});
   const Row diagonal{1, 0, 0, 0, 1, 0, 0, 0, 1, 4, 0, 0, 0, 4, 0, 0, 0, 4};
   agrees(m.one(nll(GaussianMixture::with_covariances(two, twice, diagonal), m.outcome())),
          m.one(nll(GaussianMixture(two, twice, log_scales), m.outcome())));
@@ -192,8 +192,7 @@ TEST_CASE("a mixture of known covariances is a Gaussian of its covariance matrix
   CHECK(error({1, 2, 0, 2, 1, 0, 0, 0, 1}) ==
         "mixture: covariance[0,0,0] is 1, which leaves -3 given the rows below; a covariance is positive "
         "definite");
-  CHECK(error({1, 2, 0, 0, 9, 0, 0, 0, 1}) ==
-        "mixture: covariance[0,0,1] is 2 and [0,1,0] is 0; a covariance is symmetric");
+  CHECK(error({1, 2, 0, 0, 9, 0, 0, 0, 1}) == "mixture: covariance[0,0,1] is 2 and [0,1,0] is 0; a covariance is symmetric");
   CHECK(error({1, 0, 0, 1}) == "mixture: the covariances are 4 numbers; 1 components of 3 dimensions have 9");
 }
 
@@ -238,18 +237,15 @@ TEST_CASE("samples have the mean and the spread of their distribution, and chang
   };
   has(Gaussian(z, s).sample(g), {0.3, -1.2, 2}, {std::exp(-2.0), std::exp(1.0), 1});
   has(Laplace(z, s).sample(g), {0.3, -1.2, 2}, {2 * std::exp(-2.0), 2 * std::exp(1.0), 2});
-  has(Poisson{z}.sample(g, 30), {std::exp(0.3), std::exp(-1.2), std::exp(2.0)},
-      {std::exp(0.3), std::exp(-1.2), std::exp(2.0)});
+  has(Poisson{z}.sample(g, 30), {std::exp(0.3), std::exp(-1.2), std::exp(2.0)}, {std::exp(0.3), std::exp(-1.2), std::exp(2.0)});
   const auto bit = [](double x) { return 1 / (1 + std::exp(-x)); };
-  has(Bernoulli{z}.sample(g), {bit(0.3), bit(-1.2), bit(2)},
-      {bit(0.3) * bit(-0.3), bit(1.2) * bit(-1.2), bit(2) * bit(-2)});
+  has(Bernoulli{z}.sample(g), {bit(0.3), bit(-1.2), bit(2)}, {bit(0.3) * bit(-0.3), bit(1.2) * bit(-1.2), bit(2) * bit(-2)});
   const double total = std::exp(0.3) + std::exp(-1.2) + std::exp(2.0);
   const Value classes = one_hot(Categorical(z).sample(g), 3, f64);
   const double p0 = std::exp(0.3) / total, p1 = std::exp(-1.2) / total, p2 = std::exp(2.0) / total;
   has(classes, {p0, p1, p2}, {p0 * (1 - p0), p1 * (1 - p1), p2 * (1 - p2)});
   // One component with L = [[2, 0], [1, 0.5]]: the covariance is the inverse of L L^T = [[4, 2], [2, 1.25]].
-  const GaussianMixture one(repeated({-std::log(2.0) * 0, 3, -1, -std::log(2.0), std::log(2.0), 1}), 1, 2,
-                            Covariance::full);
+  const GaussianMixture one(repeated({-std::log(2.0) * 0, 3, -1, -std::log(2.0), std::log(2.0), 1}), 1, 2, Covariance::full);
   has(one.sample(g), {3, -1}, {1.25, 4});
   const Row x = draw(one.sample(g));
   double covariance = 0;
@@ -270,13 +266,11 @@ TEST_CASE("parameters and outcomes that do not go together are named with the us
   Model m;
   const Value y = m.outcome(), label = m.labels(), vector = m.g.input("v", f64, {m.g.size("n", 4)}),
               scalar = m.g.input("scalar", f64, {});
-  const auto fails = [](auto mistake, const std::string& text,
-                        std::source_location at = std::source_location::current()) {
+  const auto fails = [](auto mistake, const std::string& text, std::source_location at = std::source_location::current()) {
     CHECK_THROWS_WITH_AS(mistake(), (Line(at).str() + ": " + text).c_str(), Error);
   };
   fails([&] { nll(Gaussian(m.z), label); }, "gaussian: y is i32[4]; it must be f64[4,3]");
-  fails([&] { nll(Poisson{m.z}, label); },
-        "poisson: y is i32[4]; it must be f64[4,3], or integers of that shape");
+  fails([&] { nll(Poisson{m.z}, label); }, "poisson: y is i32[4]; it must be f64[4,3], or integers of that shape");
   fails([&] { nll(Bernoulli{vector}, vector); },
         "bernoulli: the logit is f64[n]; it must be f32 or f64 [..., d] with a constant d");
   fails([&] { Gaussian(m.z, -1.0); }, "gaussian: the scale is -1; it must be above 0");
@@ -284,7 +278,8 @@ TEST_CASE("parameters and outcomes that do not go together are named with the us
   fails([&] { nll(Categorical(scalar), label, {.smoothing = 0.1}); },
         "nll: the logits are f64[]; they must be f32 or f64 [..., k] with a constant k");
   fails([&] { Laplace(m.z, 0.0); }, "laplace: the scale is 0; it must be above 0");
-  // clang-format off: the mistake stands on the line of its check
+  // the mistake stands on the line of its check
+  // clang-format off
   fails([&] { nll(m.z, label, {.smoothing = 1.5}); }, "nll: the smoothing is 1.5; it must be in [0, 1]");
   fails([&] { nll(m.z, label, {.class_weights = y}); },
         "nll: the class weights are f64[4,3]; they must be f64[3]");

@@ -31,8 +31,7 @@ Sample draw(const Initializer& initializer, Shape shape, int64_t seed = 1) {
     sample.low = std::min(sample.low, x);
     sample.high = std::max(sample.high, x);
   }
-  for (const double x : values)
-    sample.deviation += (x - sample.mean) * (x - sample.mean) / static_cast<double>(values.size());
+  for (const double x : values) sample.deviation += (x - sample.mean) * (x - sample.mean) / static_cast<double>(values.size());
   sample.deviation = std::sqrt(sample.deviation);
   return sample;
 }
@@ -104,8 +103,7 @@ TEST_CASE("a dense layer is x W + b") {
 
 TEST_CASE("losses and accuracy are what their formulas say") {
   Graph g;
-  const Value z = g.input("z", f64, {3, 2}), target = g.input("target", f64, {3, 2}),
-              label = g.input("label", u8, {3});
+  const Value z = g.input("z", f64, {3, 2}), target = g.input("target", f64, {3, 2}), label = g.input("label", u8, {3});
   const std::vector<double> logits = {1, 3, 2, 2, 5, 4}, targets = {0, 3, 4, 2, 5, 1}, labels = {1, 1, 0};
   const Bindings bindings = {{"z", ReferenceArray::of(z.type(), std::span(logits))},
                              {"target", ReferenceArray::of(target.type(), std::span(targets))},
@@ -115,8 +113,7 @@ TEST_CASE("losses and accuracy are what their formulas say") {
   CHECK(evaluate(huber(z, target, 1.5), bindings).real[0] == doctest::Approx((0.5 + 1.875 + 3.375) / 6));
   const double expected = (std::log1p(std::exp(-2.0)) + std::log(2.0) + std::log1p(std::exp(-1.0))) / 3;
   CHECK(evaluate(nll(z, label), bindings).real[0] == doctest::Approx(expected));
-  CHECK(evaluate(accuracy(z, label), bindings).real[0] ==
-        doctest::Approx(2 / 3.0));  // a tie goes to the first
+  CHECK(evaluate(accuracy(z, label), bindings).real[0] == doctest::Approx(2 / 3.0));  // a tie goes to the first
 }
 
 TEST_CASE("dropout keeps the mean and drops the share it says") {

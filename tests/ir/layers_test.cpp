@@ -43,8 +43,8 @@ TEST_CASE("numbers start again within a scope, and a name replaces the number") 
     dense(m.g, m.x, 3);
     dense(m.g, m.x, 3, {.bias = nullptr, .name = "out"});
   }
-  CHECK(parameters(m.g) == std::vector<std::string>{"dense1/W", "dense1/b", "encoder/dense1/W",
-                                                    "encoder/dense1/b", "encoder/out/W"});
+  CHECK(parameters(m.g) ==
+        std::vector<std::string>{"dense1/W", "dense1/b", "encoder/dense1/W", "encoder/dense1/b", "encoder/out/W"});
 }
 
 TEST_CASE("a layer applied twice shares its weights; applied to one value it is one node") {
@@ -84,20 +84,18 @@ TEST_CASE("nodes of a layer are named by its scope and carry the line of its cal
 TEST_CASE("mistakes with layers name the user's line") {
   Model m;
   const Value pixels = m.g.input("pixels", u8, {m.n, 784});
-  const auto fails = [](auto mistake, const std::string& text,
-                        std::source_location at = std::source_location::current()) {
+  const auto fails = [](auto mistake, const std::string& text, std::source_location at = std::source_location::current()) {
     CHECK_THROWS_WITH_AS(mistake(), (Line(at).str() + ": " + text).c_str(), Error);
   };
-  fails([&] { dense(m.g, pixels, 9); },
-        "dense: x is u8[n,784]; it must be f32 or f64 with a constant last axis");
+  fails([&] { dense(m.g, pixels, 9); }, "dense: x is u8[n,784]; it must be f32 or f64 with a constant last axis");
   fails([&] { dense(m.g, m.x, 0); }, "dense: needs inputs and units, not 784 and 0");
   const Dense layer(m.g, f32, 5, 3);
   fails([&] { layer(m.x); }, "dense1: x is f32[n,784]; it must be f32[..., 5] to go with W, f32[5,3]");
-  fails([&] { dropout(m.g, m.x, 1, Mode::train); },
-        "dropout: the rate is 1; it must be at least 0 and below 1");
+  fails([&] { dropout(m.g, m.x, 1, Mode::train); }, "dropout: the rate is 1; it must be at least 0 and below 1");
   fails([&] { uniform(1, 1); }, "uniform: low must be below high, not 1 and 1");
   fails([&] { normal(-1); }, "normal: the standard deviation must be above 0, not -1");
-  // clang-format off: the mistake stands on the line of its check
+  // the mistake stands on the line of its check
+  // clang-format off
   fails([&] { m.g.parameter("v", f32, {3}, he()); },
         "he: a weight [in, out] has at least two axes, the parameter is f32[3]");
   const Value target = m.g.input("target", f32, {m.n});
@@ -124,6 +122,5 @@ TEST_CASE("two layers draw their weights from different streams") {
   dense(m.g, m.x, 16);
   dense(m.g, m.x, 16);
   CHECK(m.g.body().state("dense1/W")->initial != m.g.body().state("dense2/W")->initial);
-  CHECK(m.g.body().state("dense1/b")->initial ==
-        m.g.body().state("dense2/b")->initial);  // constants are shared
+  CHECK(m.g.body().state("dense1/b")->initial == m.g.body().state("dense2/b")->initial);  // constants are shared
 }

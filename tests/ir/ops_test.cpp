@@ -18,9 +18,8 @@ constexpr double inf = std::numeric_limits<double>::infinity();
 struct Inputs {
   Graph g;
   Extent n = g.size("n", 64);
-  Value x = g.input("x", f32, {n, 4}), row = g.input("row", f32, {4}),
-        square = g.input("square", f32, {4, 5}), whole = g.input("whole", i32, {n}),
-        flag = g.input("flag", boolean, {n, 4}), wide = g.input("wide", f64, {4});
+  Value x = g.input("x", f32, {n, 4}), row = g.input("row", f32, {4}), square = g.input("square", f32, {4, 5}),
+        whole = g.input("whole", i32, {n}), flag = g.input("flag", boolean, {n, 4}), wide = g.input("wide", f64, {4});
 };
 
 // The message without the line, which must be this file's.
@@ -66,8 +65,7 @@ TEST_CASE("operands broadcast as in NumPy, visibly") {
   CHECK(type(select(is_finite(in.row), in.x, 0)) == "f32[n,4]");
   CHECK(broadcast_to(in.x, in.x.shape()) == in.x);
   CHECK(message([&] { in.x + in.square; }) == "add: shapes do not broadcast: a is f32[n,4], b is f32[4,5]");
-  CHECK(message([&] { in.x + in.wide; }) ==
-        "add: element types differ: a is f32[n,4], b is f64[4]; cast one of them");
+  CHECK(message([&] { in.x + in.wide; }) == "add: element types differ: a is f32[n,4], b is f64[4]; cast one of them");
   CHECK(message([&] { broadcast_to(in.square, {4}); }) == "broadcast_to: f32[4,5] does not stretch to [4]");
 }
 
@@ -76,8 +74,7 @@ TEST_CASE("a number takes the other operand's type or is an error") {
   CHECK(type(in.whole + 3) == "i32[n]");
   CHECK(type(1 / in.wide) == "f64[4]");
   CHECK(message([&] { in.whole + 0.5; }) == "add: 0.5 is not a value of i32; the other side is i32[n]");
-  CHECK(message([&] { in.whole * 3e9; }) ==
-        "mul: 3000000000 is not a value of i32; the other side is i32[n]");
+  CHECK(message([&] { in.whole * 3e9; }) == "mul: 3000000000 is not a value of i32; the other side is i32[n]");
   CHECK(message([&] { in.x * 1e39; }) == "mul: 1e+39 is not a value of f32; the other side is f32[n,4]");
   CHECK(type(in.x * inf) == "f32[n,4]");
   CHECK(message([&] { max(1, 2); }) == "max: needs a Value, not only numbers");
@@ -111,13 +108,11 @@ TEST_CASE("errors name the operation and both sides") {
   Inputs in;
   Value a = in.square, b = in.g.input("b", f32, {6, 3}), cube = in.g.input("cube", f32, {2, 4, 5});
   CHECK(message([&] { matmul(a, b); }) == "matmul: inner extents differ: a is f32[4,5], b is f32[6,3]");
-  CHECK(message([&] { matmul(a, b, true); }) ==
-        "matmul: inner extents differ: a is f32[4,5] transposed, b is f32[6,3]");
+  CHECK(message([&] { matmul(a, b, true); }) == "matmul: inner extents differ: a is f32[4,5] transposed, b is f32[6,3]");
   CHECK(message([&] { matmul(a, cube); }) == "matmul: leading axes differ: a is f32[4,5], b is f32[2,4,5]");
   CHECK(message([&] { matmul(a, in.row); }) ==
         "matmul: needs matrices (rank 2, or more with equal leading axes): a is f32[4,5], b is f32[4]");
-  CHECK(message([&] { contract(a, b, "ij,kl->ik"); }) ==
-        "contract: 'ij,kl->ik': 'j' is in a only; sum it first");
+  CHECK(message([&] { contract(a, b, "ij,kl->ik"); }) == "contract: 'ij,kl->ik': 'j' is in a only; sum it first");
   CHECK(message([&] { contract(a, b, "ij,jk->ik"); }) ==
         "contract: 'ij,jk->ik': extents of 'j' differ: a is f32[4,5], b is f32[6,3]");
   CHECK(message([&] { contract(a, b, "ij->i"); }) == "contract: 'ij->i' is not of the form \"ik,kj->ij\"");
@@ -184,8 +179,8 @@ TEST_CASE("a mask stays outside of what follows, so that 0 * inf does not arise"
   std::vector<Value> dx = log_op.gradient({y, dy, {x}, y.attributes()});
   CHECK(run(dx[0]) == std::vector<double>{0, 0.5});
   Value shaped = reshape(y, {2, 1});
-  std::vector<Value> back = reshape_op.gradient(
-      {shaped, pull(select(reshape(x, {2, 1}) > 0, shaped, 0))[1], {y}, shaped.attributes()});
+  std::vector<Value> back =
+      reshape_op.gradient({shaped, pull(select(reshape(x, {2, 1}) > 0, shaped, 0))[1], {y}, shaped.attributes()});
   CHECK(run(log_op.gradient({y, back[0], {x}, {}})[0]) == std::vector<double>{0, 0.5});
 }
 
@@ -237,8 +232,7 @@ TEST_CASE("published values") {
   CHECK(at(gelu, 1) == doctest::Approx(0.8413447461).epsilon(1e-10));
   // Random123's known answer for Philox4x32-10 of zero counter and zero key.
   Value zero = constant(g.body(), i64, 0);
-  CHECK(run(random_bits(zero, zero, {4}, 0)) ==
-        std::vector<double>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
+  CHECK(run(random_bits(zero, zero, {4}, 0)) == std::vector<double>{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
 }
 
 TEST_CASE("random draws: each call its own stream, moments as they should be, dropout keeps the mean") {
@@ -267,7 +261,8 @@ TEST_CASE("an empty Value, or one of another graph, is an error and never read")
     const std::string here = "ops_test.cpp:" + std::to_string(__LINE__ + 2);
     const std::string below = "ops_test.cpp:" + std::to_string(__LINE__ + 2);
     CHECK_THROWS_WITH_AS(g.require_fused(value), (here + ": require_fused: the loss is not of this graph").c_str(), Error);
-    CHECK_THROWS_WITH_AS(g.allow_unreached(value), (below + ": allow_unreached: the parameter is not of this graph").c_str(), Error);
+    CHECK_THROWS_WITH_AS(g.allow_unreached(value), (below + ": allow_unreached: the parameter is not of this graph").c_str(),
+                         Error);
   }
   const std::string here = "ops_test.cpp:" + std::to_string(__LINE__ + 1);
   CHECK_THROWS_WITH_AS(other.allow_unreached(x), (here + ": allow_unreached: input is no parameter or state").c_str(), Error);
@@ -276,11 +271,11 @@ TEST_CASE("an empty Value, or one of another graph, is an error and never read")
 TEST_CASE("an empty Value is not the number 0, in whatever takes either") {
   Graph g;
   Value x = g.input("x", f32, {2}), none;
-#define REFUSED(call)                                                                                            \
-  CHECK_THROWS_WITH_AS(call,                                                                                     \
-                       ("ops_test.cpp:" + std::to_string(__LINE__) +                                             \
-                        ": an operand is an empty Value; it must be a node of a graph, or a number")             \
-                           .c_str(),                                                                             \
+#define REFUSED(call)                                                                                \
+  CHECK_THROWS_WITH_AS(call,                                                                         \
+                       ("ops_test.cpp:" + std::to_string(__LINE__) +                                 \
+                        ": an operand is an empty Value; it must be a node of a graph, or a number") \
+                           .c_str(),                                                                 \
                        Error)
   REFUSED(x + none);
   REFUSED(none * x);
@@ -298,9 +293,7 @@ TEST_CASE("an empty Value is not the number 0, in whatever takes either") {
 
 TEST_CASE("a number that a type does not hold is refused, as a constant and as a probability") {
   Graph g;
-  auto refused = [](DType dtype, double value) {
-    return message([&] { Literal::of({dtype, {1}}, std::vector{value}); });
-  };
+  auto refused = [](DType dtype, double value) { return message([&] { Literal::of({dtype, {1}}, std::vector{value}); }); };
   CHECK(refused(f32, 1e300) == "constant: 1e+300 is not a value of f32");
   CHECK(refused(u8, -1) == "constant: -1 is not a value of u8");
   CHECK(refused(boolean, 2) == "constant: 2 is not a value of bool");

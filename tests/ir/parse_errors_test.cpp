@@ -50,8 +50,7 @@ TEST_CASE("errors word for word") {
   CHECK(at("%2 = neg(%2) : f32[n,3]") == "a.ir:5:11: %2 is not defined before this line");
   CHECK(at("%0 = neg(%1) : f32[n,3]") == "a.ir:5:1: %0 is defined twice");
   CHECK(at("%2 = neg(%0) : f32[n,2]") == "a.ir:5:16: neg gives f32[n,3], not f32[n,2]");
-  CHECK(at("%2 = neg(%0) : f8[n,3]") ==
-        "a.ir:5:16: expected an element type: one of f64, f32, i64, i32, u8, bool, f16, bf16");
+  CHECK(at("%2 = neg(%0) : f8[n,3]") == "a.ir:5:16: expected an element type: one of f64, f32, i64, i32, u8, bool, f16, bf16");
   CHECK(at("%2 = neg(%0)") == "a.ir:5:13: expected an attribute or ':' and the type");
   CHECK(at("%2 = neg(%0 : f32[n,3]") == "a.ir:5:13: expected ')'");
   CHECK(at("%2 = neg(%0) : f32[n,3] x") == "a.ir:5:25: expected the end of the line");
@@ -59,8 +58,7 @@ TEST_CASE("errors word for word") {
   CHECK(at("%2 = neg(%0) : f32[n,99999999999999999999]") == "a.ir:5:22: an extent is out of range");
   CHECK(at("%x = neg(%0) : f32[n,3]") == "a.ir:5:2: expected the number of a node");
   CHECK(at("%2 = constant() value=f32[2]{1} : f32[2]") == "a.ir:5:23: f32[2] has 2 elements, here are 1");
-  CHECK(at("%2 = constant() value=f32[2]{1, 2, 3} : f32[2]") ==
-        "a.ir:5:35: f32[2] has 2 elements, this is one more");
+  CHECK(at("%2 = constant() value=f32[2]{1, 2, 3} : f32[2]") == "a.ir:5:35: f32[2] has 2 elements, this is one more");
   CHECK(at("%2 = constant() value=f32[1]{1e99} : f32[1]") == "a.ir:5:30: a number is out of range");
   CHECK(at("%2 = constant() value=u8[1]{256} : u8[1]") == "a.ir:5:29: a u8 is out of range");
   CHECK(at("%2 = constant() value=bool[1]{2} : bool[1]") == "a.ir:5:31: a bool is 0 or 1");
@@ -68,16 +66,13 @@ TEST_CASE("errors word for word") {
   CHECK(at("%2 = constant() value=f32[n]{1} : f32[n]") == "a.ir:5:23: a constant has fixed extents: f32[n]");
   CHECK(at("%2 = constant() value=f32[4000000000,4000000000]{1} : f32[1]") ==
         "a.ir:5:23: extents overflow: 4000000000 * 4000000000");
-  CHECK(at("%2 = constant() value=f32[-1]{} : f32[-1]") ==
-        "a.ir:5:23: a constant has fixed extents: f32[-1]");
+  CHECK(at("%2 = constant() value=f32[-1]{} : f32[-1]") == "a.ir:5:23: a constant has fixed extents: f32[-1]");
   CHECK(at("%2 = input() name=\"y dtype=f32") == "a.ir:5:31: expected '\"' at the end of a string");
-  CHECK(at("%2 = input() name=\"\\q\"") ==
-        "a.ir:5:21: expected \\\\, \\\" or \\x and two hexadecimal digits");
+  CHECK(at("%2 = input() name=\"\\q\"") == "a.ir:5:21: expected \\\\, \\\" or \\x and two hexadecimal digits");
   CHECK(at("%2 = input() name=\"\\x0\"") == "a.ir:5:21: expected two hexadecimal digits after \\x");
   CHECK(at("%2 = input() name=maybe") == "a.ir:5:19: expected the value of an attribute");
   CHECK(at("%2 = neg(%0) a=1 a=2 : f32[n,3]") == "a.ir:5:18: the attribute 'a' is there twice");
-  CHECK(at("%2 = input() name=\"x\" dtype=f64 shape=[] : f64[]") ==
-        "a.ir:5:6: %2 another input is called 'x'");
+  CHECK(at("%2 = input() name=\"x\" dtype=f64 shape=[] : f64[]") == "a.ir:5:6: %2 another input is called 'x'");
   CHECK(at("%2 = state() name=\"s\" dtype=f64 shape=[] : f64[]") == "a.ir:5:6: %2 's' has no initial value");
   CHECK(at("state %0 = %0") == "a.ir:3:6: %0 is no parameter or state");
   CHECK(at("state %1 = %0") == "a.ir:4:6: %1 is f32[3,2], its initial value is f32[n,3]");
@@ -87,10 +82,8 @@ TEST_CASE("errors word for word") {
   CHECK(at("size n <= 3") == "a.ir:5:1: size 'n' is there twice");
   CHECK(at("support %1 = count") == "a.ir:7:1: support %1: no input");
   CHECK(at("support %0 = any") == "a.ir:5:14: expected unit_interval, positive or count");
-  CHECK(at("goto 10") ==
-        "a.ir:5:1: expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
-  CHECK(message(error(head + states + "entry \"e\"\n")) ==
-        "a.ir:6:7: entry 'e': has no output and no update");
+  CHECK(at("goto 10") == "a.ir:5:1: expected a node (%1 = ...), size, state, entry, require_fused, allow_unreached or support");
+  CHECK(message(error(head + states + "entry \"e\"\n")) == "a.ir:6:7: entry 'e': has no output and no update");
   CHECK(message(error(head + states + "entry \"e\"\noutput \"y\" = %0\noutput \"y\" = %1\n")) ==
         "a.ir:6:7: entry 'e': two outputs are called 'y'");
   CHECK(message(error(head + states + "entry \"e\"\nupdate %0 = %0\n")) ==
@@ -98,8 +91,7 @@ TEST_CASE("errors word for word") {
   CHECK(message(error(head + states + "entry \"e\"\nupdate %1 = %0\n")) ==
         "a.ir:6:7: entry 'e': 'W' is f32[3,2], its new value is f32[n,3]");
   CHECK(message(error("")) == "a.ir:1:1: expected 'tenon 1', the version of the format");
-  CHECK(message(error("tenon 2\n")) ==
-        "a.ir:1:7: this text has another version; this library reads version 1");
+  CHECK(message(error("tenon 2\n")) == "a.ir:1:7: this text has another version; this library reads version 1");
   CHECK(message(error(std::string("tenon 1\n\0", 9))).find("a.ir:2:1: expected a node") == 0);
 }
 
@@ -118,8 +110,7 @@ std::string specimen() {
   Graph g;
   Extent n = g.size("n", 8);
   Value x = g.input("x", f32, {n, 4});
-  Value w = g.parameter("w", f32, {4, 3},
-                        [](Graph& graph, const Type& type) { return uniform(graph, f32, type.shape); });
+  Value w = g.parameter("w", f32, {4, 3}, [](Graph& graph, const Type& type) { return uniform(graph, f32, type.shape); });
   Value z = contract(relu(leaky_relu(x, 0.01)), w, "ik,kj->ij");
   Value label = argmax(z);
   Value loss = mean(softmax_cross_entropy(z, label));

@@ -21,13 +21,11 @@ using test::message;
 namespace {
 
 bool takes_float(const Sample& sample) {
-  return std::any_of(sample.inputs.begin(), sample.inputs.end(),
-                     [](const SampleInput& x) { return x.type.dtype == f64; });
+  return std::any_of(sample.inputs.begin(), sample.inputs.end(), [](const SampleInput& x) { return x.type.dtype == f64; });
 }
 
 // The message without its place, which is a line of the statement.
-std::string said(const std::function<void()>& action,
-                 std::source_location at = std::source_location::current()) {
+std::string said(const std::function<void()>& action, std::source_location at = std::source_location::current()) {
   try {
     action();
   } catch (const Error& error) {
@@ -50,13 +48,11 @@ TEST_CASE("every operation moves f16 and bf16 unchanged, or refuses them and say
       std::vector<Value> leaves;
       if (!sample.op->moves) {
         const std::string said = message([&] { sample.apply(graph, stored, leaves); });
-        const std::string reason =
-            fmt::format("; {} only stores numbers: compute with cast(x, f32)", name(stored));
+        const std::string reason = fmt::format("; {} only stores numbers: compute with cast(x, f32)", name(stored));
         CHECK_MESSAGE(said.find(reason) != std::string::npos, said);
         continue;
       }
-      const ReferenceArray moved =
-          evaluate(sample.apply(graph, stored, leaves), sample.bind(stored), Sample::n);
+      const ReferenceArray moved = evaluate(sample.apply(graph, stored, leaves), sample.bind(stored), Sample::n);
       Bindings narrow = sample.bind(f32);
       for (auto& [name, array] : narrow)
         for (double& x : array.real) x = rounded(stored, x);
@@ -72,30 +68,22 @@ TEST_CASE("every operation moves f16 and bf16 unchanged, or refuses them and say
 TEST_CASE("messages name both sides and the cast") {
   Graph graph;
   const Value h = graph.input("h", f16, {3}), b = graph.input("b", bf16, {3}), x = graph.input("x", f32, {3});
-  CHECK(said([&] { h + h; }) ==
-        "add: of f16[3] and f16[3]; f16 only stores numbers: compute with cast(x, f32)");
-  CHECK(said([&] { b * 2; }) ==
-        "mul: of bf16[3] and bf16[3]; bf16 only stores numbers: compute with cast(x, f32)");
+  CHECK(said([&] { h + h; }) == "add: of f16[3] and f16[3]; f16 only stores numbers: compute with cast(x, f32)");
+  CHECK(said([&] { b * 2; }) == "mul: of bf16[3] and bf16[3]; bf16 only stores numbers: compute with cast(x, f32)");
   CHECK(said([&] { h - x; }) == "sub: element types differ: a is f16[3], b is f32[3]; cast a");
   CHECK(said([&] { x - b; }) == "sub: element types differ: a is f32[3], b is bf16[3]; cast b");
-  CHECK(said([&] { h < 1; }) ==
-        "less: of f16[3] and f16[3]; f16 only stores numbers: compute with cast(x, f32)");
+  CHECK(said([&] { h < 1; }) == "less: of f16[3] and f16[3]; f16 only stores numbers: compute with cast(x, f32)");
   CHECK(said([&] { sum(h); }) == "sum: of f16[3]; f16 only stores numbers: compute with cast(x, f32)");
-  CHECK(said([&] { uniform(graph, bf16, {3}); }) ==
-        "uniform: gives bf16[3]; bf16 only stores numbers: make f32 and cast it");
+  CHECK(said([&] { uniform(graph, bf16, {3}); }) == "uniform: gives bf16[3]; bf16 only stores numbers: make f32 and cast it");
   CHECK(said([&] { one_hot(graph.input("i", i32, {3}), 4, f16); }) ==
         "one_hot: gives f16[3,4]; f16 only stores numbers: make f32 and cast it");
   CHECK(said([&] { Dense(graph, bf16, 3, 4); }) == "dense: the element type is bf16; it must be f32 or f64");
   CHECK(said([&] { dense(graph, h, 4); }) == "dense: the element type is f16; it must be f32 or f64");
   CHECK(said([&] { constant(graph.body(), f16, 1e6); }) == "constant: 1000000 is not a value of f16");
-  CHECK(said([&] { pad(h, {1}, {1}, 70000); }) ==
-        "pad: 70000 is not a value of f16; the other side is f16[3]");
-  CHECK(
-      message([] {
-        parse(
-            "tenon 1\n%0 = input() name=\"x\" dtype=f64 shape=[3] : f64[3]\n%1 = cast(%0) to=f16 : f16[3]\n",
-            "a.ir");
-      }) == "a.ir:3:6: cast: f64[3] is cast to f16 by way of f32\n%1 = cast(%0) to=f16 : f16[3]\n     ^");
+  CHECK(said([&] { pad(h, {1}, {1}, 70000); }) == "pad: 70000 is not a value of f16; the other side is f16[3]");
+  CHECK(message([] {
+          parse("tenon 1\n%0 = input() name=\"x\" dtype=f64 shape=[3] : f64[3]\n%1 = cast(%0) to=f16 : f16[3]\n", "a.ir");
+        }) == "a.ir:3:6: cast: f64[3] is cast to f16 by way of f32\n%1 = cast(%0) to=f16 : f16[3]\n     ^");
   CHECK(message([] { parse("tenon 1\n%0 = constant() value=f16[]{65520.0} : f16[]\n", "a.ir"); }) ==
         "a.ir:2:29: a number is out of range\n%0 = constant() value=f16[]{65520.0} : f16[]\n                 "
         "           ^");
@@ -125,10 +113,8 @@ TEST_CASE("texts give back every bit of f16 and bf16") {
 TEST_CASE("a cast rounds once to nearest even, and by way of f32") {
   Graph graph;
   const std::vector<double> x = {
-      1 + 0x1p-11, 1 + 0x1p-11 + 0x1p-20, 1 + 3 * 0x1p-11, 65519.9, 65520, -1e9, 0x1p-25, 0x1.8p-25, 0x1p-24,
-      -0.0};
-  const std::vector<double> expected = {1,         1 + 0x1p-10, 1 + 0x1p-9, 65504,   INFINITY,
-                                        -INFINITY, 0,           0x1p-24,    0x1p-24, -0.0};
+      1 + 0x1p-11, 1 + 0x1p-11 + 0x1p-20, 1 + 3 * 0x1p-11, 65519.9, 65520, -1e9, 0x1p-25, 0x1.8p-25, 0x1p-24, -0.0};
+  const std::vector<double> expected = {1, 1 + 0x1p-10, 1 + 0x1p-9, 65504, INFINITY, -INFINITY, 0, 0x1p-24, 0x1p-24, -0.0};
   const Value narrow = graph.input("x", f32, {10}), back = cast(cast(narrow, f16), f32);
   const Bindings bindings{{"x", ReferenceArray::of({f32, {10}}, std::span(x))}};
   for (Arithmetic arithmetic : {Arithmetic::bounded, Arithmetic::typed}) {
@@ -143,8 +129,7 @@ TEST_CASE("a cast rounds once to nearest even, and by way of f32") {
   CHECK(cast(cast(narrow, bf16), f16).operand(0).dtype() == f32);
   CHECK(cast(cast(narrow, bf16), i32).operand(0).dtype() == f32);
   const std::vector<double> twice = {1 + 0x1p-11 + 0x1p-30};
-  CHECK(evaluate(cast(cast(wide, f16), f64), {{"wide", ReferenceArray::of({f64, {}}, std::span(twice))}})
-            .real[0] == 1);
+  CHECK(evaluate(cast(cast(wide, f16), f64), {{"wide", ReferenceArray::of({f64, {}}, std::span(twice))}}).real[0] == 1);
 }
 
 TEST_CASE("what f32 rounding could do to a cast is in its bound") {
@@ -152,8 +137,7 @@ TEST_CASE("what f32 rounding could do to a cast is in its bound") {
   const std::vector<double> x = {1, 0.1};
   const Value h = cast(graph.input("x", f32, {2}) * 0.3, f16);
   const ReferenceArray y = evaluate(h, {{"x", ReferenceArray::of({f32, {2}}, std::span(x))}});
-  for (int64_t i = 0; i < 2; ++i)
-    CHECK(y.at(i) == rounded(f16, 0.3f * static_cast<float>(x[static_cast<size_t>(i)])));
+  for (int64_t i = 0; i < 2; ++i) CHECK(y.at(i) == rounded(f16, 0.3f * static_cast<float>(x[static_cast<size_t>(i)])));
   // A sum that f32 could round to a midpoint or to what is above.
   const std::vector<double> middle = {1 + 0x1p-11, 0x1p-24};
   const Value m = cast(sum(graph.input("m", f32, {2})), f16);
@@ -163,8 +147,7 @@ TEST_CASE("what f32 rounding could do to a cast is in its bound") {
 
 TEST_CASE("a parameter of f16 or bf16 begins with the rounded values of its initializer") {
   Graph graph;
-  const Value w = graph.parameter("W", bf16, {4, 4}, normal(1)),
-              f = graph.parameter("V", f32, {4, 4}, normal(1));
+  const Value w = graph.parameter("W", bf16, {4, 4}, normal(1)), f = graph.parameter("V", f32, {4, 4}, normal(1));
   CHECK(w.dtype() == bf16);
   const Bindings initial = evaluate_initial(graph.body(), 1, Arithmetic::typed);
   for (double x : initial.at("W").real) CHECK(x == rounded(bf16, x));

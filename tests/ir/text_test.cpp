@@ -23,9 +23,7 @@ Graph program() {
   Extent n = g.size("n", 256);
   Value x = g.input("x", u8, {n, 12});
   Value label = g.input("label", i64, {n});
-  auto small = [](Graph& graph, const Type& type) {
-    return uniform(graph, type.dtype, type.shape) * 0.1 - 0.05;
-  };
+  auto small = [](Graph& graph, const Type& type) { return uniform(graph, type.dtype, type.shape) * 0.1 - 0.05; };
   auto zero = [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); };
   Value w1, b1;
   {
@@ -43,8 +41,7 @@ Graph program() {
   g.allow_unreached(b1);
   require_support(x, Support::unit_interval, "x", {});
   g.entry("predict", {{"class", argmax(z)}, {"p", softmax(z)}});
-  g.entry("train", {{"loss", loss}},
-          {{mean_of_h, mean_of_h * 0.9 + mean(h, {0}) * 0.1}, {g.step(), g.step() + 1}});
+  g.entry("train", {{"loss", loss}}, {{mean_of_h, mean_of_h * 0.9 + mean(h, {0}) * 0.1}, {g.step(), g.step() + 1}});
   return g;
 }
 
@@ -72,8 +69,7 @@ TEST_CASE("the text of a small program") {
   Graph g;
   Extent n = g.size("n", 4);
   Value x = g.input("x", f32, {n, 3});
-  Value w = g.parameter("W", f32, {3, 2},
-                        [](Graph& graph, const Type& type) { return full(graph.body(), type, 0.1); });
+  Value w = g.parameter("W", f32, {3, 2}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 0.1); });
   Value y = contract(x, w, "ik,kj->ij");
   g.entry("predict", {{"y", y}}, {{w, w + w}});
   CHECK(print(g, {.origins = false}) == R"(tenon 1

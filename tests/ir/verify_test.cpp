@@ -12,8 +12,7 @@ using namespace tenon;
 struct Program {
   Graph g;
   Value x = g.input("x", f32, {2, 3});
-  Value w = g.parameter("w", f32, {3, 4},
-                        [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); });
+  Value w = g.parameter("w", f32, {3, 4}, [](Graph& graph, const Type& type) { return full(graph.body(), type, 0); });
   Value y = relu(contract(x, w, "ik,kj->ij"));
   Body& body = g.body();
   Node& node(Value value) { return body.nodes[static_cast<size_t>(value.id())]; }

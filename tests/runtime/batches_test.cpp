@@ -14,8 +14,7 @@ using tenon::test::message;
 namespace {
 Tensor numbers(int64_t count, int64_t columns) {
   Tensor t(i32, {count, columns});
-  for (int64_t i = 0; i < t.elements(); ++i)
-    t.write<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(i);
+  for (int64_t i = 0; i < t.elements(); ++i) t.write<int32_t>()[static_cast<size_t>(i)] = static_cast<int32_t>(i);
   return t;
 }
 
@@ -108,10 +107,8 @@ TEST_CASE("wrong arguments are errors") {
   CHECK(message([] {
           Batches(Tensor(u8, {5, 2}), Tensor(u8, {4}), 2, 1);
         }) == "batches: the numbers of examples differ: u8[5,2] and u8[4]");
-  CHECK(message([] { Batches(Tensor(u8, {5}), Tensor(u8, {5}), 0, 1); }) ==
-        "batches: the batch is 0, valid is 1 or more");
-  CHECK(message([] { Batches(Tensor(u8, {0}), Tensor(u8, {0}), 2, 1); }) ==
-        "batches: no batch of 2 in 0 examples");
+  CHECK(message([] { Batches(Tensor(u8, {5}), Tensor(u8, {5}), 0, 1); }) == "batches: the batch is 0, valid is 1 or more");
+  CHECK(message([] { Batches(Tensor(u8, {0}), Tensor(u8, {0}), 2, 1); }) == "batches: no batch of 2 in 0 examples");
 }
 
 TEST_CASE("a thread for the next batch that cannot be started is an error") {
@@ -128,8 +125,7 @@ TEST_CASE("a batch that there was no memory to prefetch is gathered when it is a
   {
     Batches batches({numbers(20'000, 1)}, 10'000, {.seed = 3, .prefetch = true});
     all(batches, 1);
-    const Setting small(machine.largest_block,
-                        int64_t{100'000});  // a batch's rows, not the order of an epoch
+    const Setting small(machine.largest_block, int64_t{100'000});  // a batch's rows, not the order of an epoch
     CHECK(batches.next());
     CHECK(!batches.next());
     CHECK_THROWS_AS(batches.next(), std::bad_alloc);
@@ -138,8 +134,7 @@ TEST_CASE("a batch that there was no memory to prefetch is gathered when it is a
   // memory.
   for (int warm = 6; warm < 18; ++warm)
     for (int64_t row : {0, 2, 4}) {
-      Batches batches({numbers(5, 1)}, 2, {.seed = 3, .prefetch = true}),
-          calm({numbers(5, 1)}, 2, {.seed = 3});
+      Batches batches({numbers(5, 1)}, 2, {.seed = 3, .prefetch = true}), calm({numbers(5, 1)}, 2, {.seed = 3});
       all(batches, warm);
       const int64_t epoch = batches.epoch();
       batches.seek({epoch, 0});

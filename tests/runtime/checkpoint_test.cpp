@@ -32,13 +32,11 @@ void train(Session& session, Batches& batches, int steps) {
 // CRC-32 of a checkpoint with W, seed and step, spelled out.
 std::string checksum(const SafeTensors& file) {
   std::string text;
-  for (const char* key : {"epoch", "format", "graph", "row"})
-    text += key + "\0"s + file.metadata.at(key) + "\0"s;
+  for (const char* key : {"epoch", "format", "graph", "row"}) text += key + "\0"s + file.metadata.at(key) + "\0"s;
   for (const char* name : {"W", "seed", "step"})
     if (const Tensor* state = file.find(name))
-      text +=
-          name + "\0"s + state->str() + "\0"s +
-          std::string(reinterpret_cast<const char*>(state->data()), static_cast<size_t>(state->byte_count()));
+      text += name + "\0"s + state->str() + "\0"s +
+              std::string(reinterpret_cast<const char*>(state->data()), static_cast<size_t>(state->byte_count()));
   const auto* bytes = reinterpret_cast<const Bytef*>(text.data());
   return fmt::format("crc32:{:08x}", crc32(0, bytes, static_cast<uInt>(text.size())));
 }
@@ -76,8 +74,7 @@ TEST_CASE("a checkpoint of another model is refused, every difference named, and
   const Folder folder;
   const Program program = linear_program();
   Session session(program);
-  CHECK(message(folder, [&] { save(session, folder / "c"); }) ==
-        "c: nothing to save: the states have no values yet");
+  CHECK(message(folder, [&] { save(session, folder / "c"); }) == "c: nothing to save: the states have no values yet");
   session.init(1);
   save(session, folder / "c", {2, 8});
   Program other = linear_program();
@@ -105,9 +102,8 @@ TEST_CASE("a checkpoint of another model is refused, every difference named, and
 TEST_CASE("weights of other origin are taken if names and types fit") {
   const Folder folder;
   SafeTensors file;
-  file.tensors = {{"step", Tensor::scalar<int64_t>(4)},
-                  {"W", Tensor::of<float>({3}, {1, 2, 3})},
-                  {"seed", Tensor::scalar<int64_t>(9)}};
+  file.tensors = {
+      {"step", Tensor::scalar<int64_t>(4)}, {"W", Tensor::of<float>({3}, {1, 2, 3})}, {"seed", Tensor::scalar<int64_t>(9)}};
   write_safetensors(folder / "w", file);
   const Program program = linear_program();
   Session session(program);
@@ -144,22 +140,19 @@ TEST_CASE("the checksum covers the metadata and the name, type, shape and bytes 
   changed([&](SafeTensors& f) { state(f, "seed") = state(f, "seed").reshaped({1}); });
   changed([&](SafeTensors& f) {
     const Tensor w = state(f, "W");
-    state(f, "W") =
-        Tensor::view(i32, w.extents(), const_cast<std::byte*>(w.data()), std::make_shared<Tensor>(w));
+    state(f, "W") = Tensor::view(i32, w.extents(), const_cast<std::byte*>(w.data()), std::make_shared<Tensor>(w));
   });
   changed([&](SafeTensors& f) { (state(f, "step") = state(f, "step").clone()).write<int64_t>()[0] = 5; });
   changed([&](SafeTensors& f) { std::swap(state(f, "seed"), state(f, "step")); });
   changed([&](SafeTensors& f) { std::erase_if(f.tensors, [](const auto& t) { return t.first == "seed"; }); });
-  for (const char* key : {"epoch", "format", "graph", "row"})
-    changed([&](SafeTensors& f) { f.metadata[key] += "1"; });
+  for (const char* key : {"epoch", "format", "graph", "row"}) changed([&](SafeTensors& f) { f.metadata[key] += "1"; });
   // A digit of a shape and a letter of a type, in the file itself.
   for (const auto& [from, to] : {std::pair("[2,6]", "[6,2]"), std::pair("F32", "I32")}) {
     std::string bytes = contents(folder / "c");
     bytes.replace(bytes.find(from), std::strlen(to), to);
     put(folder / "bad", bytes);
     CHECK(message(folder, [&] { load(session, folder / "bad"); }) ==
-          fmt::format("bad: damaged: its checksum is {}, but it says \"{}\"",
-                      checksum(read_safetensors(folder / "bad")), sum));
+          fmt::format("bad: damaged: its checksum is {}, but it says \"{}\"", checksum(read_safetensors(folder / "bad")), sum));
   }
 }
 
@@ -187,8 +180,6 @@ TEST_CASE("any flipped bit is found, and a session that fails to load is as it w
     put(folder / "bad", good.substr(0, size));
     REQUIRE(message([&] { load(session, folder / "bad"); }) != "no error");
   }
-  CHECK(message(folder, [&] { load(session, folder / "none"); }) ==
-        "none: cannot be read: No such file or directory");
-  CHECK(message(folder, [&] { save(session, folder / "no/c"); }) ==
-        "no/c: cannot be written: No such file or directory");
+  CHECK(message(folder, [&] { load(session, folder / "none"); }) == "none: cannot be read: No such file or directory");
+  CHECK(message(folder, [&] { save(session, folder / "no/c"); }) == "no/c: cannot be written: No such file or directory");
 }

@@ -15,8 +15,7 @@ TEST_CASE("a table of numbers is read, with a header, quotes, both kinds of line
   const Csv csv = parse_csv("a,\"b \"\"x\"\", y\"\r\n1,2\r\n\r\n\"-3.5\", +4e2\n", "t.csv", {.header = true});
   CHECK(csv.names == std::vector<std::string>{"a", "b \"x\", y"});
   CHECK(csv.values.same_bits(Tensor::of<double>({2, 2}, {1, 2, -3.5, 400})));
-  CHECK(parse_csv("# no\n5\t6", "t.csv", {.separator = '\t', .skip = 1})
-            .values.same_bits(Tensor::of<double>({1, 2}, {5, 6})));
+  CHECK(parse_csv("# no\n5\t6", "t.csv", {.separator = '\t', .skip = 1}).values.same_bits(Tensor::of<double>({1, 2}, {5, 6})));
   CHECK(std::isnan(parse_csv("nan,inf", "t.csv").values.at(0)));
   const Folder folder;
   CHECK(read_csv(put_gzip(folder / "t.csv.gz", "1,2\n3,4\n")).values.str() == "f64[2,2]");
@@ -41,8 +40,7 @@ TEST_CASE("mutated tables give numbers or an Error, nothing else") {
   const std::string alphabet = "0123456789.,\"\r\n -+eE\t";
   for (int i = 0; i < 20000; ++i) {
     std::string text = "1,2\n\"3\",-4e2\r\n5,6\n";
-    for (unsigned k = 0; k <= random() % 4; ++k)
-      text[random() % text.size()] = alphabet[random() % alphabet.size()];
+    for (unsigned k = 0; k <= random() % 4; ++k) text[random() % text.size()] = alphabet[random() % alphabet.size()];
     try {
       const Csv csv = parse_csv(text, "t.csv", {.header = random() % 2 == 0});
       REQUIRE(csv.values.elements() > 0);

@@ -62,8 +62,7 @@ TEST_CASE("a folder of digits has the four files of MNIST") {
   std::ifstream file(folder / "t10k-images-idx3-ubyte", std::ios::binary);
   std::vector<char> bytes(16 + 784);
   file.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  CHECK(std::vector(bytes.begin(), bytes.begin() + 16) ==
-        std::vector<char>{0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, 28, 0, 0, 0, 28});
+  CHECK(std::vector(bytes.begin(), bytes.begin() + 16) == std::vector<char>{0, 0, 8, 3, 0, 0, 0, 20, 0, 0, 0, 28, 0, 0, 0, 28});
   const Digit first = draw_digit(5, 30);  // the test set follows the training set in the sequence
   CHECK(std::equal(first.pixels.begin(), first.pixels.end(), bytes.begin() + 16,
                    [](uint8_t a, char b) { return a == static_cast<uint8_t>(b); }));
@@ -71,7 +70,6 @@ TEST_CASE("a folder of digits has the four files of MNIST") {
 
 TEST_CASE("digits that cannot be written are an error") {
   CHECK_THROWS_WITH_AS(write_digits("unused", 0, 10),
-                       "write_digits: at least one digit to train and one to test is needed, not 0 and 10",
-                       Error);
+                       "write_digits: at least one digit to train and one to test is needed, not 0 and 10", Error);
   CHECK_THROWS_AS(write_digits("/proc/no_such_folder"), Error);
 }

@@ -51,6 +51,5 @@ TEST_CASE("a margin asks for more, NaN is never an improvement") {
   lost.restore();
   CHECK(session.read("w").number() == 7);
   CHECK_THROWS_WITH_AS(EarlyStopping(session, 0),
-                       "early stopping: patience is 0 and margin 0; valid are 1 or more and 0 or more",
-                       Error);
+                       "early stopping: patience is 0 and margin 0; valid are 1 or more and 0 or more", Error);
 }

@@ -50,8 +50,7 @@ TEST_CASE("an output that is no scalar has no mean") {
   Session session(program());
   session.init(1);
   Batches batches({Tensor(f32, {6})}, 4);
-  CHECK_THROWS_WITH_AS(
-      run_epoch(session, "all", batches, {"x"}),
-      "model.cpp:7: run_epoch: output 'copy' of entry 'all' is f32[n]; only scalars have a mean over batches",
-      Error);
+  CHECK_THROWS_WITH_AS(run_epoch(session, "all", batches, {"x"}),
+                       "model.cpp:7: run_epoch: output 'copy' of entry 'all' is f32[n]; only scalars have a mean over batches",
+                       Error);
 }

@@ -17,8 +17,7 @@ using namespace tenon::test;
 
 namespace {
 void replace(const std::filesystem::path& path, std::string_view text) {
-  const std::span<const std::byte> parts[] = {
-      std::as_bytes(std::span(text)), {}, std::as_bytes(std::span(text))};
+  const std::span<const std::byte> parts[] = {std::as_bytes(std::span(text)), {}, std::as_bytes(std::span(text))};
   replace_file(path, parts);
 }
 
@@ -29,8 +28,7 @@ const std::vector<std::string> calls = {"flock", "fsync", "rename", "fsync"};
 void die_at(size_t call, const std::filesystem::path& path, std::string_view text) {
   const pid_t child = fork();
   if (child == 0) {
-    const Watching watching(
-        [&, n = size_t{0}](auto, auto&) mutable { return n++ == call ? raise(SIGKILL) : 0; });
+    const Watching watching([&, n = size_t{0}](auto, auto&) mutable { return n++ == call ? raise(SIGKILL) : 0; });
     replace(path, text);
     _exit(0);
   }
@@ -75,8 +73,7 @@ TEST_CASE("without permission the old file stays, and nothing else appears") {
   chmod(folder.path().c_str(), 0555);
   CHECK(message_without_rights([&] { replace(f, "new"); }) == f + ": cannot be written: Permission denied");
   const std::string fresh = (folder / "fresh").string();
-  CHECK(message_without_rights([&] { replace(fresh, "new"); }) ==
-        fresh + ": cannot be written: Permission denied");
+  CHECK(message_without_rights([&] { replace(fresh, "new"); }) == fresh + ": cannot be written: Permission denied");
   chmod(folder.path().c_str(), 0777);
   chmod(f.c_str(), 0444);
   CHECK(message_without_rights([&] { replace(f, "new"); }) == f + ": cannot be written: Permission denied");
@@ -103,8 +100,7 @@ TEST_CASE("the bytes are synced before the rename and the folder after it, and a
     replace(folder / "f", "young");
   }
   const std::string name = folder.path().filename().string();
-  CHECK(seen ==
-        std::vector<std::string>{"flock temporary", "fsync temporary", "rename temporary", "fsync " + name});
+  CHECK(seen == std::vector<std::string>{"flock temporary", "fsync temporary", "rename temporary", "fsync " + name});
   CHECK(found == std::vector<std::string>{"oldold", "oldold", "oldold", "youngyoung"});
   CHECK(written == 10);
 
@@ -227,8 +223,7 @@ TEST_CASE("a temporary that another save takes for a leftover before it is locke
     CHECK(folder.files() == 1);
   }
   const Watching watching([&](std::string_view call, auto&) { return call == "flock" ? EWOULDBLOCK : 0; });
-  CHECK(message(folder, [&] { replace(folder / "f", "never"); }) ==
-        "f: cannot be written: Device or resource busy");
+  CHECK(message(folder, [&] { replace(folder / "f", "never"); }) == "f: cannot be written: Device or resource busy");
   CHECK(folder.files() == 1);
 }
 
@@ -239,8 +234,7 @@ TEST_CASE("saves of one path at the same time all succeed and leave one of their
   for (int t = 0; t < 4; ++t)
     savers.emplace_back([&, t] {
       for (int i = 0; i < 50; ++i)
-        failed += message([&] { replace(folder / "f", std::string(1000, static_cast<char>('a' + t))); }) !=
-                  "no error";
+        failed += message([&] { replace(folder / "f", std::string(1000, static_cast<char>('a' + t))); }) != "no error";
     });
   for (std::thread& saver : savers) saver.join();
   CHECK(failed == 0);

@@ -70,11 +70,9 @@ TEST_CASE("4 TiB of zeros are in no format") {
   CHECK(refusal(
             folder, [](auto& path) { read_csv(path); }, "") == "f:1:1: a zero byte, which no text has");
   CHECK(refusal(
-            folder, [](auto& path) { read_csv(path, {.skip = 1}); }, "") ==
-        "f:1:1: a zero byte, which no text has");
+            folder, [](auto& path) { read_csv(path, {.skip = 1}); }, "") == "f:1:1: a zero byte, which no text has");
   CHECK(refusal(
-            folder, [](auto& path) { read_csv(path); }, "1,2\n3,\"4") ==
-        "f:2:5: a zero byte, which no text has");
+            folder, [](auto& path) { read_csv(path); }, "1,2\n3,\"4") == "f:2:5: a zero byte, which no text has");
   CHECK(refusal(folder, read_safetensors, "") == "f: bad safetensors header at byte 8: expected '{'");
   CHECK(refusal(folder, load_weights, "") == "f: bad safetensors header at byte 8: expected '{'");
   CHECK(refusal(folder, read_file, "") ==
@@ -106,9 +104,7 @@ TEST_CASE("contents that fit 4 TiB on the disk do not fit the memory") {
         "f: bad safetensors file at byte 73: 4398046511031 trailing bytes");
   put_sparse(folder / "train-images-idx3-ubyte", "\0\0\x08\3\0\0\x04\0\0\0\x04\0\0\x3f\xff\xff"s);
   const Setting refused(machine.largest_block, ram);
-  CHECK(message(folder, [&] {
-          load_mnist(folder.path());
-        }).starts_with("train-images-idx3-ubyte: cannot be read: 439"));
+  CHECK(message(folder, [&] { load_mnist(folder.path()); }).starts_with("train-images-idx3-ubyte: cannot be read: 439"));
 }
 
 TEST_CASE("a table that outgrows the memory is an error before it does") {
@@ -123,8 +119,7 @@ TEST_CASE("a table that outgrows the memory is an error before it does") {
   put_gzip(folder / "t.gz", "1,2\n3," + std::string(1 << 20, '0') + "\n");
   CHECK(message(folder, [&] { read_csv(folder / "t.gz"); }) == "no error");
   put_gzip(folder / "t.gz", "1,2\n3," + std::string((1 << 20) + 1, '0') + "\n");
-  CHECK(message(folder, [&] { read_csv(folder / "t.gz"); }) ==
-        "t.gz:2:3: the field has more than 1048576 bytes");
+  CHECK(message(folder, [&] { read_csv(folder / "t.gz"); }) == "t.gz:2:3: the field has more than 1048576 bytes");
 }
 
 TEST_CASE("a refused allocation is an error that names the file, whoever asked for it") {
@@ -134,9 +129,7 @@ TEST_CASE("a refused allocation is an error that names the file, whoever asked f
     const Setting small(machine.largest_block, int64_t{20'000});
     return message(folder, [&] { reader(folder / "f"); });
   };
-  auto no_more = [](size_t bytes) {
-    return fmt::format("f: cannot be read: there is no more memory for its {} bytes", bytes);
-  };
+  auto no_more = [](size_t bytes) { return fmt::format("f: cannot be read: there is no more memory for its {} bytes", bytes); };
   const std::string zeros(50'000, '\0');
   CHECK(read(read_idx, "\0\0\x08\1\0\0\xc3\x50"s + zeros) == no_more(50'008));
   CHECK(read(read_npy, npy_head("(50000,)") + zeros) == no_more(npy_head("(50000,)").size() + 50'000));
@@ -153,8 +146,7 @@ TEST_CASE("a refused allocation is an error that names the file, whoever asked f
   CHECK(read(read_file, zeros) == no_more(50'000));
   // Large tensors come from the kernel.
   const std::string large = "\0\0\x08\1\0\x20\0\0"s + std::string(2 << 20, '\0');
-  CHECK(read(read_idx, large) ==
-        "f: cannot be read: 2097152 bytes of memory cannot be had: Cannot allocate memory");
+  CHECK(read(read_idx, large) == "f: cannot be read: 2097152 bytes of memory cannot be had: Cannot allocate memory");
 }
 
 TEST_CASE("the memory that can be had is that of the machine or of the container") {
@@ -171,6 +163,5 @@ TEST_CASE("the memory that can be had is that of the machine or of the container
   put(folder / "memory/memory.limit_in_bytes", "4096\n");
   CHECK(memory_bytes(folder.path()) == 4096);
   CHECK(message([] { require_memory(ram, "it"); }) == "no error");
-  CHECK(message([] { require_memory(ram + 1, "it"); }) ==
-        "67108865 bytes of memory for it, where at most 67108864 can be had");
+  CHECK(message([] { require_memory(ram + 1, "it"); }) == "67108865 bytes of memory for it, where at most 67108864 can be had");
 }

@@ -37,8 +37,7 @@ TEST_CASE("what is written is read back") {
     write_idx(folder / "t", t);
     CHECK(read_idx(folder / "t").same_bits(t));
   }
-  CHECK(contents((write_idx(folder / "m", Tensor::of<uint8_t>({2, 3}, {1, 2, 3, 4, 5, 255})),
-                  folder / "m")) == matrix);
+  CHECK(contents((write_idx(folder / "m", Tensor::of<uint8_t>({2, 3}, {1, 2, 3, 4, 5, 255})), folder / "m")) == matrix);
   CHECK(message(folder, [&] { write_idx(folder / "t", Tensor(i64, {1})); }) ==
         "t: IDX cannot hold i64[1]: it has u8, i32, f32, f64 and ranks to 255");
   CHECK(message(folder, [&] { write_idx(folder / "no/t", Tensor(u8, {1})); }) ==
@@ -47,11 +46,8 @@ TEST_CASE("what is written is read back") {
 
 TEST_CASE("a file that is no IDX, or not all of one, is an error with the offset") {
   const Folder folder;
-  auto read = [&](const std::string& text) {
-    return message(folder, [&] { read_idx(put(folder / "x.idx", text)); });
-  };
-  CHECK(message(folder, [&] { read_idx(folder / "none"); }) ==
-        "none: cannot be read: No such file or directory");
+  auto read = [&](const std::string& text) { return message(folder, [&] { read_idx(put(folder / "x.idx", text)); }); };
+  CHECK(message(folder, [&] { read_idx(folder / "none"); }) == "none: cannot be read: No such file or directory");
   CHECK(message(folder, [&] { read_idx(folder.path()); }).ends_with("cannot be read: it is a folder"));
   CHECK(read("") == "x.idx: truncated at byte 0: 4 more bytes expected for the magic number");
   CHECK(read("\x89PNG\r\n"s) ==
@@ -59,24 +55,19 @@ TEST_CASE("a file that is no IDX, or not all of one, is an error with the offset
         "and the rank");
   CHECK(read("\0\0\x07\x01"s).starts_with("x.idx: not IDX: it begins with 00 00 07 01"));
   CHECK(read(matrix.substr(0, 10)) == "x.idx: truncated at byte 10: 2 more bytes expected for the extents");
-  CHECK(read(matrix.substr(0, 17)) ==
-        "x.idx: truncated at byte 17: 1 more bytes expected for the elements of u8[2,3]");
+  CHECK(read(matrix.substr(0, 17)) == "x.idx: truncated at byte 17: 1 more bytes expected for the elements of u8[2,3]");
   CHECK(read(matrix + "!") == "x.idx: trailing bytes: the data ends at byte 18");
   const std::string huge = "\xff\xff\xff\xff"s;
-  CHECK(read("\0\0\x08\x03"s + huge + huge + huge) ==
-        "x.idx: the extents [4294967295,4294967295] overflow at byte 12");
+  CHECK(read("\0\0\x08\x03"s + huge + huge + huge) == "x.idx: the extents [4294967295,4294967295] overflow at byte 12");
   // A header that claims 2^62 bytes costs no allocation.
-  CHECK(read("\0\0\x08\x02\x40\0\0\0\x10\0\0\0"s)
-            .starts_with("x.idx: truncated at byte 12: 288230376151711744 more"));
+  CHECK(read("\0\0\x08\x02\x40\0\0\0\x10\0\0\0"s).starts_with("x.idx: truncated at byte 12: 288230376151711744 more"));
 }
 
 TEST_CASE("a damaged gzip file is an error") {
   const Folder folder;
   put_gzip(folder / "x.gz", matrix + std::string(1000, 'x'));
   const std::string whole = contents(folder / "x.gz");
-  auto read = [&](const std::string& text) {
-    return message(folder, [&] { read_idx(put(folder / "y.gz", text)); });
-  };
+  auto read = [&](const std::string& text) { return message(folder, [&] { read_idx(put(folder / "y.gz", text)); }); };
   CHECK(read(whole) == "y.gz: trailing bytes: the data ends at byte 18");
   put_gzip(folder / "z.gz", matrix);
   const std::string good = contents(folder / "z.gz");

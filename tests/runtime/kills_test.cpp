@@ -50,8 +50,7 @@ int run_case(const char* name) {
   const std::string filter = fmt::format("-tc={}", name);
   const char* const words[] = {"runtime_test", filter.c_str(), "--no-skip", "--minimal", nullptr};
   pid_t child = 0;
-  REQUIRE(posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, const_cast<char* const*>(words), environ) ==
-          0);
+  REQUIRE(posix_spawn(&child, "/proc/self/exe", nullptr, nullptr, const_cast<char* const*>(words), environ) == 0);
   int status = 0;
   waitpid(child, &status, 0);
   return status;
@@ -87,8 +86,7 @@ TEST_CASE("a process that saves until another program has its pid" * doctest::sk
   Checkpoint checkpoint(path);
   int64_t number = checkpoint.load();
   signal(SIGALRM, [](int) {
-    execl("/proc/self/exe", "runtime_test", "-tc=the first save of the next program", "--no-skip",
-          "--minimal", nullptr);
+    execl("/proc/self/exe", "runtime_test", "-tc=the first save of the next program", "--no-skip", "--minimal", nullptr);
   });
   const int64_t us = std::atoll(moment);
   const itimerval timer{{}, {us / 1'000'000, us % 1'000'000}};

@@ -25,19 +25,18 @@ TEST_CASE("digits that were written are read back") {
   CHECK(digits.test_images.rows(19, 20).same_bits(Tensor::of<uint8_t>({1, 784}, last.pixels)));
 
   write_idx(folder / "t10k-labels-idx1-ubyte", Tensor(u8, {19}));
-  CHECK_THROWS_WITH_AS(
-      load_mnist(folder),
-      ("load_mnist: in " + folder.string() +
-       ", the t10k images are u8[20,28,28], their labels u8[19]; they must be u8[count,height,width] "
-       "and u8[count]")
-          .c_str(),
-      Error);
-  std::filesystem::remove(folder / "t10k-labels-idx1-ubyte");
   CHECK_THROWS_WITH_AS(load_mnist(folder),
-                       ("load_mnist: there is neither " + (folder / "t10k-labels-idx1-ubyte").string() +
-                        " nor t10k-labels-idx1-ubyte.gz")
+                       ("load_mnist: in " + folder.string() +
+                        ", the t10k images are u8[20,28,28], their labels u8[19]; they must be u8[count,height,width] "
+                        "and u8[count]")
                            .c_str(),
                        Error);
+  std::filesystem::remove(folder / "t10k-labels-idx1-ubyte");
+  CHECK_THROWS_WITH_AS(
+      load_mnist(folder),
+      ("load_mnist: there is neither " + (folder / "t10k-labels-idx1-ubyte").string() + " nor t10k-labels-idx1-ubyte.gz")
+          .c_str(),
+      Error);
 }
 
 TEST_CASE("the original files of MNIST" * doctest::skip(!std::filesystem::exists(TENON_DATA "/mnist"))) {
@@ -46,14 +45,6 @@ TEST_CASE("the original files of MNIST" * doctest::skip(!std::filesystem::exists
   CHECK(mnist.test_images.str() == "u8[10000,784]");
   std::map<int64_t, int64_t> count;
   for (int64_t i = 0; i < 10000; ++i) ++count[mnist.test_labels.integer_at(i)];
-  CHECK(count == std::map<int64_t, int64_t>{{0, 980},
-                                            {1, 1135},
-                                            {2, 1032},
-                                            {3, 1010},
-                                            {4, 982},
-                                            {5, 892},
-                                            {6, 958},
-                                            {7, 1028},
-                                            {8, 974},
-                                            {9, 1009}});
+  CHECK(count == std::map<int64_t, int64_t>{
+                     {0, 980}, {1, 1135}, {2, 1032}, {3, 1010}, {4, 982}, {5, 892}, {6, 958}, {7, 1028}, {8, 974}, {9, 1009}});
 }

@@ -14,8 +14,7 @@ inline float* f32s(std::byte* p) { return reinterpret_cast<float*>(p); }
 // States: 0 W f32[3], 1 seed, 2 step.
 inline void init_entry(const Frame* f) {
   if (f->thread != 0) return;
-  for (int i = 0; i < 3; ++i)
-    f32s(f->states[0])[i] = static_cast<float>(reinterpret_cast<const int64_t*>(f->states[1])[0] + i);
+  for (int i = 0; i < 3; ++i) f32s(f->states[0])[i] = static_cast<float>(reinterpret_cast<const int64_t*>(f->states[1])[0] + i);
 }
 
 // Rows are shared among the threads; the sums are taken in row order after all have met.
@@ -31,8 +30,7 @@ inline void train_entry(const Frame* f) {
   float loss = 0;
   for (int64_t i = 0; i < f->sizes[0]; ++i) {
     loss += y[i] - static_cast<float>(std::to_integer<int>(f->inputs[1][i]));
-    for (int j = 0; j < 3; ++j)
-      f32s(f->states[0])[j] -= f32s(f->inputs[2])[0] * static_cast<float>(x[3 * i + j]);
+    for (int j = 0; j < 3; ++j) f32s(f->states[0])[j] -= f32s(f->inputs[2])[0] * static_cast<float>(x[3 * i + j]);
   }
   f32s(f->outputs[0])[0] = loss;
   ++*reinterpret_cast<int64_t*>(f->states[2]);
@@ -70,13 +68,11 @@ inline Program linear_program(int64_t maximum = 64, int64_t threads = 1) {
   init.function = init_entry;
   ProgramEntry train;
   train.name = "train";
-  train.inputs = {{"x", {u8, {n, 3}}, {"train.cpp", 9}},
-                  {"label", {u8, {n}}, {"train.cpp", 10}},
-                  {"rate", {f32, {}}, {"train.cpp", 11}}};
+  train.inputs = {
+      {"x", {u8, {n, 3}}, {"train.cpp", 9}}, {"label", {u8, {n}}, {"train.cpp", 10}}, {"rate", {f32, {}}, {"train.cpp", 11}}};
   train.outputs = {{"loss", {f32, {}}, {}}, {"y", {f32, {n}}, {}}};
   train.updated = {0, 2};
-  train.checks = {
-      {.what = "pick: index", .input = 1, .type = {u8, {n}}, .extent = 10, .line = {"train.cpp", 12}}};
+  train.checks = {{.what = "pick: index", .input = 1, .type = {u8, {n}}, .extent = 10, .line = {"train.cpp", 12}}};
   train.threads = threads;
   train.function = train_entry;
   ProgramEntry gather;
@@ -84,8 +80,7 @@ inline Program linear_program(int64_t maximum = 64, int64_t threads = 1) {
   gather.inputs = {{"index", {i32, {n}}, {"train.cpp", 20}}};
   gather.outputs = {{"rows", {f32, {n}}, {}}};
   gather.updated = {0};
-  gather.checks = {
-      {.what = "gather: row", .input = -1, .type = {i32, {n}}, .extent = 3, .line = {"train.cpp", 21}}};
+  gather.checks = {{.what = "gather: row", .input = -1, .type = {i32, {n}}, .extent = 3, .line = {"train.cpp", 21}}};
   gather.function = gather_entry;
   p.entries = {init, train, gather};
   return p;

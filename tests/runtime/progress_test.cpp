@@ -31,8 +31,7 @@ TEST_CASE("on what is no terminal nothing appears; on a terminal the bar is draw
   std::fclose(file);
 
   const int terminal = posix_openpt(O_RDWR | O_NOCTTY);
-  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0)
-    return;  // no terminals on this machine
+  if (terminal < 0 || grantpt(terminal) != 0 || unlockpt(terminal) != 0) return;  // no terminals on this machine
   std::FILE* screen = std::fopen(ptsname(terminal), "w");
   REQUIRE(screen);
   {

@@ -25,9 +25,8 @@ std::string header_message(const std::string& header, const std::string& data = 
   return parse_message(file(header, data));
 }
 
-const std::string good_header =
-    R"({"__metadata__":{"a":"b"},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
-    R"( "y":{"data_offsets":[4,6],"shape":[2,1],"dtype":"BOOL"}})";
+const std::string good_header = R"({"__metadata__":{"a":"b"},"x":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                                R"( "y":{"data_offsets":[4,6],"shape":[2,1],"dtype":"BOOL"}})";
 const std::string good = file(good_header, "\0\0\x80\x3f\1\0"s);
 }  // namespace
 
@@ -39,9 +38,8 @@ TEST_CASE("a file by another program is read") {
   CHECK(s.find("y")->same_bits(Tensor::of<bool>({2, 1}, {true, false})));
   CHECK(s.find("z") == nullptr);
   CHECK(parse(file("{}", "")).tensors.empty());
-  CHECK(parse(file(R"( { "\u00e9\ud83d\ude00\n" : {"dtype":"U8","shape":[],"data_offsets":[0,1]} } )", "a"))
-            .tensors[0]
-            .first == "é😀\n");
+  CHECK(parse(file(R"( { "\u00e9\ud83d\ude00\n" : {"dtype":"U8","shape":[],"data_offsets":[0,1]} } )", "a")).tensors[0].first ==
+        "é😀\n");
 }
 
 TEST_CASE("what is written is read back, aligned") {
@@ -80,24 +78,20 @@ TEST_CASE("a bad header is an error with the offset and the reason") {
   CHECK(header_message("{\"a\n\":") == bad + "12: a control character in a string");
   CHECK(header_message(R"({"__metadata__":{"a":"b","a":"c"}})") == bad + "36: key \"a\" is given twice");
   CHECK(header_message(R"({"__metadata__":{"a":1}})") == bad + "29: expected '\"'");
-  CHECK(header_message(R"({"x":{"dtype":"F8"}})") ==
-        bad + "26: dtype F8, supported are F64 F32 I64 I32 U8 BOOL F16 BF16");
+  CHECK(header_message(R"({"x":{"dtype":"F8"}})") == bad + "26: dtype F8, supported are F64 F32 I64 I32 U8 BOOL F16 BF16");
   CHECK(header_message(R"({"x":{"shape":[-1]}})") == bad + "23: expected a non-negative integer");
   CHECK(header_message(R"({"x":{"shape":[01]}})") == bad + "25: expected a non-negative integer");
-  CHECK(header_message(R"({"x":{"shape":[99999999999999999999]}})") ==
-        bad + "41: the number overflows 63 bits");
+  CHECK(header_message(R"({"x":{"shape":[99999999999999999999]}})") == bad + "41: the number overflows 63 bits");
   CHECK(header_message(R"({"x":{"data_offsets":[0]}})") == bad + "32: data_offsets are not [begin, end]");
   CHECK(header_message(R"({"x":{"data_offsets":[4,0]}})") == bad + "34: data_offsets are not [begin, end]");
   CHECK(header_message(R"({"x":{"colour":1}})") == bad + "23: unknown key \"colour\"");
-  CHECK(header_message(R"({"x":{"dtype":"U8","shape":[]}})") ==
-        bad + "38: dtype, shape or data_offsets of \"x\" is missing");
+  CHECK(header_message(R"({"x":{"dtype":"U8","shape":[]}})") == bad + "38: dtype, shape or data_offsets of \"x\" is missing");
   CHECK(header_message(R"({"x":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,8]}})") ==
         bad + "81: the shape of \"x\" overflows");
   CHECK(header_message(R"({"x":{"dtype":"F32","shape":[3],"data_offsets":[0,8]}})", "12345678") ==
         bad + "61: \"x\" is f32[3] of 12 bytes, but its range has 8");
   const std::string x = R"({"dtype":"U8","shape":[2],"data_offsets":)";
-  CHECK(header_message("{\"x\":" + x + "[0,2]},\"x\":" + x + "[2,4]}}", "abcd") ==
-        bad + "64: key \"x\" is given twice");
+  CHECK(header_message("{\"x\":" + x + "[0,2]},\"x\":" + x + "[2,4]}}", "abcd") == bad + "64: key \"x\" is given twice");
 }
 
 TEST_CASE("ranges must tile the data") {
@@ -107,30 +101,24 @@ TEST_CASE("ranges must tile the data") {
   };
   const std::string bad = "m: bad safetensors file at byte ";
   CHECK(two("[2,4]", "[0,2]", "abcd") == "no error");
-  CHECK(two("[0,2]", "[1,3]", "abc") ==
-        bad + "114: \"y\" begins at 1 of the data, overlapping what ends at 2");
-  CHECK(two("[0,2]", "[0,2]", "ab") ==
-        bad + "113: \"y\" begins at 0 of the data, overlapping what ends at 2");
+  CHECK(two("[0,2]", "[1,3]", "abc") == bad + "114: \"y\" begins at 1 of the data, overlapping what ends at 2");
+  CHECK(two("[0,2]", "[0,2]", "ab") == bad + "113: \"y\" begins at 0 of the data, overlapping what ends at 2");
   CHECK(two("[0,2]", "[3,5]", "abcde") == bad + "115: \"y\" begins at 3 of the data, after a gap from 2");
-  CHECK(two("[0,2]", "[2,4]", "abc") ==
-        bad + "116: truncated: \"y\" ends at 4 of the data, which has 3 bytes");
+  CHECK(two("[0,2]", "[2,4]", "abc") == bad + "116: truncated: \"y\" ends at 4 of the data, which has 3 bytes");
   CHECK(two("[0,2]", "[2,4]", "abcde") == bad + "117: 1 trailing bytes");
 }
 
 TEST_CASE("bad sizes are errors before anything is allocated") {
-  CHECK(parse_message("1234567") ==
-        "m: bad safetensors file at byte 7: truncated: the size of the header is missing");
+  CHECK(parse_message("1234567") == "m: bad safetensors file at byte 7: truncated: the size of the header is missing");
   CHECK(parse_message("\xff\xff\xff\xff\xff\xff\xff\xff{}"s) ==
         "m: bad safetensors file at byte 0: the header has 18446744073709551615 bytes, but the file 2 and "
         "the limit is "
         "100000000");
-  CHECK(
-      parse_message("\3\0\0\0\0\0\0\0{}"s) ==
-      "m: bad safetensors file at byte 0: the header has 3 bytes, but the file 2 and the limit is 100000000");
+  CHECK(parse_message("\3\0\0\0\0\0\0\0{}"s) ==
+        "m: bad safetensors file at byte 0: the header has 3 bytes, but the file 2 and the limit is 100000000");
   std::string two = good;
   two.back() = 2;
-  CHECK(parse_message(two) ==
-        fmt::format("m: bad safetensors file at byte {}: the byte is no BOOL", good.size() - 1));
+  CHECK(parse_message(two) == fmt::format("m: bad safetensors file at byte {}: the byte is no BOOL", good.size() - 1));
 }
 
 TEST_CASE("20,000 mutated files give tensors or an Error, nothing else") {
@@ -142,18 +130,10 @@ TEST_CASE("20,000 mutated files give tensors or an Error, nothing else") {
     for (unsigned k = 0; k <= random() % 4; ++k) {
       const size_t at = random() % text.size();
       switch (random() % 4) {
-        case 0:
-          text[at] = static_cast<char>(random());
-          break;
-        case 1:
-          text[at] = alphabet[random() % alphabet.size()];
-          break;
-        case 2:
-          text.erase(at, random() % 3);
-          break;
-        case 3:
-          text.insert(at, text, random() % text.size(), random() % 20);
-          break;
+        case 0: text[at] = static_cast<char>(random()); break;
+        case 1: text[at] = alphabet[random() % alphabet.size()]; break;
+        case 2: text.erase(at, random() % 3); break;
+        case 3: text.insert(at, text, random() % text.size(), random() % 20); break;
       }
     }
     try {

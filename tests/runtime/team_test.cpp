@@ -41,8 +41,7 @@ TEST_CASE("all threads of a run meet at every barrier, also with more threads th
       const int count = 1 + run % threads;
       Turns t{&team, count, std::vector<int64_t>(16 * 8), std::vector<int64_t>(16 * 8)};
       team.run(count, turns, &t);
-      for (int i = 0; i < count; ++i)
-        REQUIRE(t.sums[static_cast<size_t>(i) * 16] == 50 * 51 / 2 * count * (count + 1) / 2);
+      for (int i = 0; i < count; ++i) REQUIRE(t.sums[static_cast<size_t>(i) * 16] == 50 * 51 / 2 * count * (count + 1) / 2);
     }
   }
 }
@@ -65,8 +64,7 @@ TEST_CASE("a team whose threads cannot all be started is an error, and those tha
   for (int started : {0, 1, 5}) {
     const Setting few(machine.threads, started);
     CHECK(message([] { Team(8); }) ==
-          fmt::format("team: could not start 8 threads: got {}: Resource temporarily unavailable",
-                      started + 1));
+          fmt::format("team: could not start 8 threads: got {}: Resource temporarily unavailable", started + 1));
     CHECK(seen.running_threads == 0);
   }
   const Program program = linear_program(64, 8);

@@ -49,13 +49,11 @@ TEST_CASE("misuse of a tensor is an error") {
   CHECK(message([&] { Tensor::of<float>({3}, {1, 2}); }) == "tensor: f32[3] has 3 elements, given 2");
   CHECK(message([&] { Tensor(f32, {2}).number(); }) == "tensor: f32[2] is read as one number");
   CHECK(message([&] { Tensor(f32, {2}).at(2); }) == "tensor: element 2 of f32[2], valid is 0 <= element < 2");
-  CHECK(message([&] { Tensor::view(static_cast<float*>(nullptr), {1}); }) ==
-        "tensor: a view of f32[1] from a null pointer");
+  CHECK(message([&] { Tensor::view(static_cast<float*>(nullptr), {1}); }) == "tensor: a view of f32[1] from a null pointer");
   alignas(8) std::byte bytes[16] = {};
   CHECK(message([&] { Tensor::view(f32, {1}, bytes + 1, nullptr); }) ==
         "tensor: a view of f32[1] from a pointer that is not a multiple of 4 bytes");
-  CHECK(message([&] { Tensor(f32, {4}).reshaped({3}); }) ==
-        "tensor: f32[4] cannot be read as [3]: 4 elements against 3");
+  CHECK(message([&] { Tensor(f32, {4}).reshaped({3}); }) == "tensor: f32[4] cannot be read as [3]: 4 elements against 3");
   CHECK(message([&] { Tensor(f32, {4}).rows(2, 5); }) == "tensor: rows 2 to 5 of f32[4]");
 }
 
@@ -81,8 +79,7 @@ TEST_CASE("a cast is exact into integers, and columns are copied") {
   CHECK(t.cast(i32).same_bits(Tensor::of<int32_t>({2, 3}, {1, 2, 3, 4, 5, 300})));
   CHECK(t.columns(0, 2).cast(u8).cast(f32).same_bits(Tensor::of<float>({2, 2}, {1, 2, 4, 5})));
   CHECK(message([&] { t.cast(u8); }) == "tensor: element 5 of f64[2,3] is 300, which u8 cannot hold");
-  CHECK(message([&] { Tensor::scalar(0.5).cast(i64); }) ==
-        "tensor: element 0 of f64[] is 0.5, which i64 cannot hold");
+  CHECK(message([&] { Tensor::scalar(0.5).cast(i64); }) == "tensor: element 0 of f64[] is 0.5, which i64 cannot hold");
   CHECK(message([&] { Tensor::scalar(9.3e18).cast(i64); }) != "no error");
   CHECK(Tensor::scalar<int64_t>(INT64_MAX).cast(i64).integer_at(0) == INT64_MAX);
   CHECK(message([&] { t.columns(2, 4); }) == "tensor: columns 2 to 4 of f64[2,3]");

@@ -1,0 +1,18 @@
+# Every source file is as .clang-format says. Other versions than 14 (Debian 12's) format differently, so without it there is
+# nothing to compare with.
+find_program(clang_format NAMES clang-format-14 clang-format)
+if(clang_format)
+  execute_process(COMMAND ${clang_format} --version OUTPUT_VARIABLE version)
+endif()
+if(NOT version MATCHES "version 14")
+  message("SKIPPED: clang-format 14 is not installed")
+  return()
+endif()
+foreach(room ir compiler runtime tests benchmarks)
+  file(GLOB_RECURSE found ${SOURCE}/${room}/*.h ${SOURCE}/${room}/*.cpp)
+  list(APPEND files ${found})
+endforeach()
+execute_process(COMMAND ${clang_format} --dry-run --Werror ${files} RESULT_VARIABLE result)
+if(result)
+  message(FATAL_ERROR "run clang-format -i on the files above")
+endif()
