@@ -169,7 +169,7 @@ Scalar Scalar::index(int64_t number) { return make(variable, i64, {}, number); }
 Scalar Scalar::extent(Extent extent) {
   if (!extent.symbolic()) return integer(extent.count);
   Scalar product;
-  for (std::string_view size : extent.sizes->names) {
+  for (std::string_view size : extent.names()) {
     Scalar factor = make(Scalar::size, i64, {}, product ? 1 : extent.count, 0, size.data());
     product = product ? product * factor : factor;
   }

@@ -71,8 +71,7 @@ const SizeProduct* SizeProduct::of(const SizeProduct* a, const SizeProduct* b) {
 
 int64_t Extent::at(const Sizes& values) const {
   int64_t product = count;
-  if (symbolic())
-    for (std::string_view name : sizes->names) product = checked_product(product, values.at(name));
+  for (std::string_view name : names()) product = checked_product(product, values.at(name));
   return product;
 }
 
@@ -81,9 +80,7 @@ std::string Extent::str() const {
   return count == 1 ? sizes->text : fmt::format("{}{}", count, sizes->text);
 }
 
-bool multiplies(Extent a, Extent b) {
-  return !a.symbolic() || !b.symbolic() || a.sizes->names.size() + b.sizes->names.size() <= SizeProduct::largest;
-}
+bool multiplies(Extent a, Extent b) { return a.names().size() + b.names().size() <= SizeProduct::largest; }
 
 Extent operator*(Extent a, Extent b) {
   const int64_t count = checked_product(a.count, b.count);

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -75,6 +76,7 @@ struct Extent {
 
   bool operator==(const Extent&) const = default;
   bool symbolic() const { return sizes != nullptr; }
+  std::span<const std::string_view> names() const { return sizes ? sizes->names : std::span<const std::string_view>(); }
   // Whether both are multiples of one product, so that there are extents for their sum and difference; 0 is one of any.
   bool like(Extent other) const { return sizes == other.sizes || count == 0 || other.count == 0; }
   int64_t at(const Sizes& sizes) const;

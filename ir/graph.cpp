@@ -246,7 +246,7 @@ Extent Graph::size(std::string_view name, int64_t maximum, std::source_location 
 
 void check_type(const Body& body, std::string_view what, const Type& type, Line line) {
   for (Extent extent : type.shape)
-    for (std::string_view size : extent.symbolic() ? extent.sizes->names : std::vector<std::string_view>())
+    for (std::string_view size : extent.names())
       if (!body.sizes.contains(size))
         fail(line, "{}: {} has the run-time size '{}', which the graph does not declare", what, type.str(), size);
   if (std::string why = flaw(type, body.sizes); !why.empty())

@@ -28,8 +28,8 @@ void match(std::string_view entry, const Binding& declared, const Tensor& given,
     if (actual % extent.count != 0) differ(fmt::format("axis {} is not a multiple of {}", axis, extent.count));
     const int64_t value = actual / extent.count;
     if (value == 0) differ(fmt::format("{} is 0", extent.sizes->text));
-    if (extent.sizes->names.size() > 1) continue;
-    const std::string_view size = extent.sizes->names[0];
+    if (extent.names().size() > 1) continue;
+    const std::string_view size = extent.names()[0];
     if (const int64_t other = sizes.at(size); other != 0 && other != value)
       differ(fmt::format("{} is {} and {}", size, other, value));
     sizes.set(size, value);
@@ -245,7 +245,7 @@ void Step::solve() {
     for (size_t i = 0; i < slots_.size(); ++i) {
       const Binding& declared = entry_->inputs[i];
       for (size_t axis = 0; axis < declared.type.shape.size(); ++axis)
-        if (const Extent extent = declared.type.shape[axis]; extent.symbolic() && extent.sizes->names.size() > 1)
+        if (const Extent extent = declared.type.shape[axis]; extent.names().size() > 1)
           visit(declared, slots_[i].tensor, extent, slots_[i].tensor.extents()[axis]);
     }
   };
@@ -260,7 +260,7 @@ void Step::solve() {
     });
   } while (open);
   each_product([&](const Binding& declared, const Tensor& given, Extent extent, int64_t actual) {
-    const bool known = std::ranges::all_of(extent.sizes->names, [&](auto size) { return sizes_.at(size) != 0; });
+    const bool known = std::ranges::all_of(extent.names(), [&](auto size) { return sizes_.at(size) != 0; });
     if (known && extent.at(sizes_) == actual) return;
     fail(declared.line, "{}: input {}: {} is {}{}: declared {}, given {}", entry_->name, declared.name, extent.str(), actual,
          known ? fmt::format(", but {}", sizes_.str()) : ", which does not say what each size is", declared.type.str(),

@@ -161,6 +161,7 @@ void views(std::vector<Sample>& samples) {
   samples.push_back(view(slice_op, {3}, [](const Value& x) { return slice(x, 0, 2, 2); }, {}));
   samples.push_back(view(slice_op, {n * 2, 2}, [](const Value& x) { return slice(x, 0, n, n * 2); }, {6, 7, 8, 9, 10, 11}));
   samples.push_back(view(slice_op, {n * 4}, [](const Value& x) { return slice(x, 0, n, n * 4, 3); }, {3, 6, 9}));
+  samples.push_back(view(slice_op, {n * 2}, [](const Value& x) { return slice(x, 0, 1, 1); }, {}));
   samples.push_back(view(slice_op, {2, n * 4}, [](const Value& x) { return slice(x, 1, 1, 4, 2); }, {1, 3, 13, 15}));
   samples.push_back(view(
       pad_op, {2, 2},

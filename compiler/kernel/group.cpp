@@ -13,15 +13,15 @@ constexpr int64_t longest_row = 32 << 10;  // bytes of a value that a thread kee
 
 class Writer {
  public:
-  Writer(const Body& body, const Entry& entry) : body_(body), items_(collect(body, entry)), sizes_(body.sizes) {
+  Writer(const Body& body, const Entry& entry) : body_(body), items_(collect(body, entry)) {
     list_.entry = entry.name;
     for (const auto& [name, id] : entry.outputs) list_.outputs.push_back({name, body.node(id).type, line_of(id)});
     for (const State& state : body.states) list_.states.push_back(binding(state.node));
-    list_.sizes = sizes_;
+    list_.sizes = body.sizes;
   }
 
   KernelList run(const Entry& entry) {
-    std::vector<size_t> clusters = cluster(items_, sizes_);
+    std::vector<size_t> clusters = cluster(items_, list_.sizes);
     Schedule order = schedule(items_, clusters, body_);
     for (const auto& [slot, reason] : order.copied)
       list_.notes.push_back(fmt::format("{}: updated by a copy: {}", list_.states[static_cast<size_t>(slot)].name, reason));
@@ -247,7 +247,7 @@ class Writer {
     const Item& front = items_.list[members_[0]];
     std::vector<size_t> sorted = members_;
     std::sort(sorted.begin(), sorted.end());
-    int64_t rows = front.scatter ? 0 : *common_rows(items_, sorted, sizes_);
+    int64_t rows = front.scatter ? 0 : *common_rows(items_, sorted, list_.sizes);
     for (int64_t r = 0; r < rows; ++r) kernel.rows.push_back({r, front.type.shape[static_cast<size_t>(r)]});
     std::vector<Axis> known;
     for (size_t i : members_) {
@@ -282,7 +282,7 @@ class Writer {
     }
   }
 
-  bool rows_fit(const Type& row) const { return row.bytes(sizes_) <= longest_row; }
+  bool rows_fit(const Type& row) const { return row.bytes(list_.sizes) <= longest_row; }
 
   Scalar row_load(const Scalar& load, int64_t rows) const {
     auto it = buffers_.find(static_cast<NodeId>(load->integer));
@@ -349,7 +349,6 @@ class Writer {
 
   const Body& body_;
   Items items_;
-  const Sizes& sizes_;
   KernelList list_;
   std::vector<bool> read_elsewhere_;  // by item: whether another kernel needs it
   std::vector<size_t> members_;       // of the kernel being written, in statement order

@@ -83,6 +83,7 @@ std::optional<IndexSum> IndexForms::arithmetic(const Scalar& x) {
   switch (x->function) {
     case Scalar::constant: return IndexSum::number(x->integer);
     case Scalar::size:
+      if (x->integer == 1) return IndexSum::atom(atom(x));
       return tenon::times(IndexSum::atom(atom(Scalar::extent(Extent(1, x->size)))), IndexSum::number(x->integer));
     case Scalar::add:
     case Scalar::sub: {
@@ -202,11 +203,6 @@ const SizeProduct* IndexForms::sizes_of(const Product& sizes) {
     if (a) product = product * Extent(1, at(a)->size);
   size_products_.emplace_back(sizes, product.sizes);
   return product.sizes;
-}
-
-IndexSum IndexForms::sum_of(Extent extent) {
-  if (!extent.symbolic()) return IndexSum::number(extent.count);
-  return sum(Scalar::extent(extent));
 }
 
 const Linear& IndexForms::linear(const Scalar& index) {

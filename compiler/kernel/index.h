@@ -89,7 +89,6 @@ class IndexForms {
   Scalar scalar(const IndexSum& x) const;
   Scalar scalar(const Product& x);
   Linear linear_of(const IndexSum& x);
-  IndexSum sum_of(Extent extent);
   const SizeProduct* sizes_of(const Product& sizes);
   bool leaves_at(const IndexSum& x, Extent extent, const Sizes& sizes);
   std::optional<Bounds> bounds(const IndexSum& x);

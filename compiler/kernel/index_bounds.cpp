@@ -34,6 +34,7 @@ std::optional<IndexForms::Bound> IndexForms::times(const Bound& x, const Bound& 
 
 // With each size as 1 and a rest from 0 on, no coefficient is negative.
 bool IndexForms::Bound::never_negative() const {
+  if (sized.terms.empty()) return number >= 0;
   std::map<Product, std::optional<int64_t>> rests{{Product{}, number}};
   for (const auto& [product, c] : sized.terms) {
     const size_t atoms = static_cast<size_t>(std::ranges::find(product, 0u) - product.begin());
@@ -87,7 +88,7 @@ std::optional<IndexForms::Bounds> IndexForms::new_bounds(const Scalar& x) {
       if (it == extents_.end()) return {};
       const Extent& e = it->second;
       if (!e.symbolic()) return up_to(std::max<int64_t>(e.count - 1, 0));
-      return Bounds{{}, {-1, sum_of(e)}};
+      return Bounds{{}, {-1, sum(Scalar::extent(e))}};
     }
     case Scalar::size: {
       const Bound size{0, sum(x)};
@@ -154,8 +155,7 @@ bool IndexForms::leaves(const Scalar& index, Extent extent, const Sizes& maxima)
   const IndexSum& x = sum(index);
   Sizes sizes;
   auto depends = [&](Extent e) {
-    if (e.symbolic())
-      for (std::string_view size : e.sizes->names) sizes.set(size, 1);
+    for (std::string_view size : e.names()) sizes.set(size, 1);
   };
   depends(extent);
   for (const auto& [product, c] : x.terms)
@@ -186,8 +186,7 @@ bool IndexForms::leaves_at(const IndexSum& x, Extent extent, const Sizes& sizes)
   using Number = std::optional<int64_t>;
   auto at_size = [&](Extent e) {
     Number value = e.count;
-    if (e.symbolic())
-      for (std::string_view size : e.sizes->names) value = checked_times(value, sizes.at(size));
+    for (std::string_view size : e.names()) value = checked_times(value, sizes.at(size));
     return value;
   };
   std::map<int64_t, Number> coefficients;  // by variable; -1: of none

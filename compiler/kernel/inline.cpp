@@ -19,8 +19,7 @@ Scalar zero(DType dtype) { return dtype == boolean ? Scalar::boolean(false) : Sc
 
 class Collector {
  public:
-  Collector(const Body& body, const Entry& entry)
-      : body_(body), entry_(entry), nodes_(static_cast<size_t>(body.size())), sizes_(body.sizes) {
+  Collector(const Body& body, const Entry& entry) : body_(body), entry_(entry), nodes_(static_cast<size_t>(body.size())) {
     items_.next = body.size();
   }
 
@@ -46,7 +45,7 @@ class Collector {
 
   Info& at(NodeId id) { return nodes_[static_cast<size_t>(id)]; }
   const Type& type(NodeId id) const { return body_.node(id).type; }
-  int64_t elements(const Shape& shape) const { return tenon::elements(shape).at(sizes_); }
+  int64_t elements(const Shape& shape) const { return tenon::elements(shape).at(body_.sizes); }
 
   void find_live() {
     for (const auto& [name, id] : entry_.outputs) at(id).live = at(id).wanted = true;
@@ -360,7 +359,7 @@ class Collector {
     NodeId source = static_cast<NodeId>(x->integer);
     bool all = type(source).elements() == type(id).elements();
     bool input = leaf(body_, source) == Leaf::input && is_integer(x->dtype);
-    return input && widening && all && meets_each_once(x, type(source).shape, type(id).shape, sizes_) ? source : -1;
+    return input && widening && all && meets_each_once(x, type(source).shape, type(id).shape, body_.sizes) ? source : -1;
   }
 
   void add_stores() {
@@ -389,7 +388,6 @@ class Collector {
   const Body& body_;
   const Entry& entry_;
   std::vector<Info> nodes_;
-  const Sizes& sizes_;
   Items items_;
 };
 

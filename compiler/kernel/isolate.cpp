@@ -56,7 +56,7 @@ class Isolation {
   std::string place(std::string_view size) const { return fmt::format("*s{}", from_.sizes.index(size)); }
   std::string str(Extent e) const {
     std::string text = std::to_string(e.count);
-    for (std::string_view size : e.symbolic() ? e.sizes->names : std::vector<std::string_view>()) text += place(size);
+    for (std::string_view size : e.names()) text += place(size);
     return text;
   }
 

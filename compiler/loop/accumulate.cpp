@@ -14,7 +14,7 @@ constexpr int64_t short_k = 8;  // a last k axis so short is unrolled entirely
 }  // namespace
 
 void ContractionLowering::allocate_sums(int64_t tiles) {
-  const int64_t points = all_k(c_, sizes_), elements = tiles * rows_ * vectors_ * lanes;
+  const int64_t points = all_k(c_, low_.list.sizes), elements = tiles * rows_ * vectors_ * lanes;
   blocked_ = points > c_.order.block;
   totals_ = low_.scratch(dtype_, elements);
   if (points > c_.order.block * c_.order.group) groups_of_blocks_ = low_.scratch(dtype_, elements);

@@ -48,7 +48,7 @@ Value Builder::extent(Extent extent) {
   Value& made = extents_[{extent.count, extent.sizes}];
   if (made) return made;
   Position prologue(*this, 0);
-  for (std::string_view name : extent.sizes->names) {
+  for (std::string_view name : extent.names()) {
     const auto which = std::ranges::find(function_.sizes, name);
     check(which != function_.sizes.end(), "an extent is of sizes that the function has");
     const Value next = size(which - function_.sizes.begin());

@@ -19,10 +19,10 @@ constexpr int64_t short_epilogue = 256;  // scalar operations a tile: beyond it 
 void ContractionLowering::lower() {
   check(!c_.k.empty(), "a contraction has a k axis");
   const Tile& tile = low_.kernel.tile;
-  rows_ = std::max<int64_t>(1, std::min(tile.rows, c_.m[0].extent.at(sizes_)));
+  rows_ = std::max<int64_t>(1, std::min(tile.rows, c_.m[0].extent.at(low_.list.sizes)));
   vectors_ = std::max<int64_t>(1, tile.vectors);
-  vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n[0].extent.at(sizes_) + lanes - 1) / lanes));
-  if (tile.k_block < c_.k[0].extent.at(sizes_)) k_block_ = tile.k_block;
+  vectors_ = std::min(vectors_, std::max<int64_t>(1, (c_.n[0].extent.at(low_.list.sizes) + lanes - 1) / lanes));
+  if (tile.k_block < c_.k[0].extent.at(low_.list.sizes)) k_block_ = tile.k_block;
   check(c_.k.size() > 1 || k_block_ % c_.order.block == 0, "blocks of a single k axis end where those of the sum do");
   a_ = place_a(low_, rows_);
   b_operand_ = place_b(low_, vectors_);
@@ -33,14 +33,14 @@ void ContractionLowering::lower() {
   Value m = b_.extent(c_.m[0].extent), n = b_.extent(c_.n[0].extent);
   tiles_ = ceiling(m, rows_), whole_tiles_ = b_.udiv(m, b_.integer(rows_));
   panels_ = ceiling(n, vectors_ * lanes), whole_panels_ = b_.udiv(n, b_.integer(vectors_ * lanes));
-  int64_t most_tiles = (c_.m[0].extent.at(sizes_) + rows_ - 1) / rows_;
+  int64_t most_tiles = (c_.m[0].extent.at(low_.list.sizes) + rows_ - 1) / rows_;
   int64_t most = std::clamp<int64_t>(tile.group, 1, std::max<int64_t>(1, most_tiles));
   one_group_ = most >= most_tiles;
   group_ = one_group_ ? b_.max(tiles_, b_.integer(1)) : b_.integer(most);
   groups_ = one_group_ ? b_.cast(b_.gt(tiles_, b_.integer(0)), i64) : ceiling(tiles_, most);
   if (!a_.in_place()) a_.panel = low_.scratch(dtype_, checked_product(most + a_strip(a_, rows_) - 1, a_tile_));
   if (!b_operand_.in_place()) {
-    int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, sizes_) : all_k(c_, sizes_);
+    int64_t k = k_block_ > 0 ? k_block_ * inner_k(c_, low_.list.sizes) : all_k(c_, low_.list.sizes);
     b_operand_.panel = low_.scratch(dtype_, (k + lanes) * vectors_ * lanes);
   }
   allocate_sums(k_block_ > 0 ? most : 1);

@@ -6,8 +6,7 @@ namespace tenon::loop {
 
 class ContractionLowering {
  public:
-  explicit ContractionLowering(Lowering& low)
-      : low_(low), b_(low.b), c_(*low.kernel.contraction), sizes_(low.list.sizes), dtype_(c_.a->dtype) {}
+  explicit ContractionLowering(Lowering& low) : low_(low), b_(low.b), c_(*low.kernel.contraction), dtype_(c_.a->dtype) {}
   void lower();
 
  private:
@@ -45,7 +44,6 @@ class ContractionLowering {
   Lowering& low_;
   Builder& b_;
   const Contraction& c_;
-  const Sizes& sizes_;
   DType dtype_;
 
   int64_t rows_ = 0, vectors_ = 0;  // of a tile

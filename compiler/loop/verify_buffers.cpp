@@ -17,7 +17,7 @@ int64_t bytes(const Function& f, size_t i) {
   const Buffer& b = f.buffers[i];
   if (b.dtype == boolean) broken(f, "buffer {} is of bools, which are u8 in memory", i);
   if (b.count.count < 0) broken(f, "buffer {} has {} elements", i, b.count.str());
-  for (std::string_view size : b.count.symbolic() ? b.count.sizes->names : std::vector<std::string_view>())
+  for (std::string_view size : b.count.names())
     if (std::ranges::find(f.sizes, size) == f.sizes.end())
       broken(f, "buffer {} has {} elements, and there is no run-time size {}", i, b.count.str(), size);
   if (b.count.count > (int64_t{1} << 60) / byte_size(b.dtype))

@@ -109,6 +109,12 @@ Axes normalise_axes(std::string_view operation, const Value& x, Axes axes, Line 
 
 bool contains(const Axes& axes, int64_t axis) { return std::find(axes.begin(), axes.end(), axis) != axes.end(); }
 
+Axes inverse(const Axes& permutation) {
+  Axes result(permutation.size());
+  for (size_t i = 0; i < result.size(); ++i) result[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
+  return result;
+}
+
 Axes axes_but(int64_t rank, const Axes& without) {
   Axes axes;
   for (int64_t axis = 0; axis < rank; ++axis)
@@ -157,9 +163,8 @@ Value flatten_axes(const Value& x, const Axes& axes) {
 }
 
 Value unflatten_axes(const Value& flat, const Shape& shape, const Axes& axes) {
-  Axes order = to_end(static_cast<int64_t>(shape.size()), axes), inverse(order.size());
-  for (size_t i = 0; i < order.size(); ++i) inverse[static_cast<size_t>(order[i])] = static_cast<int64_t>(i);
-  return transpose(reshape(flat, permuted(shape, order)), inverse);
+  const Axes order = to_end(static_cast<int64_t>(shape.size()), axes);
+  return transpose(reshape(flat, permuted(shape, order)), inverse(order));
 }
 
 Value position(const Value& x, int64_t axis) { return iota(x.body(), x.shape(), axis); }

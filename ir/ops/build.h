@@ -51,6 +51,7 @@ const std::string& word_attribute(const Application& a, std::string_view name, s
 int64_t normalise_axis(std::string_view operation, const Value& x, int64_t axis, Line line);
 // Sorted, distinct; all axes if none are named.
 Axes normalise_axes(std::string_view operation, const Value& x, Axes axes, Line line);
+Axes inverse(const Axes& permutation);
 Axes axes_but(int64_t rank, const Axes& without);
 bool contains(const Axes& axes, int64_t axis);
 

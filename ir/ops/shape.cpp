@@ -66,11 +66,10 @@ Extent grown(const Application& a, int64_t axis, Extent extent, Extent by) {
 // Of elements begin, begin + step, ... of an axis that is a multiple of run-time sizes: how many zeros follow is no extent.
 Value fixed_slice_gradient(const Pullback& p, int64_t axis, int64_t begin, int64_t step) {
   const Value& x = p.x[0];
-  Axes to_front = axes_but(x.rank(), {axis}), back(to_front.size() + 1);
+  Axes to_front = axes_but(x.rank(), {axis});
   to_front.insert(to_front.begin(), axis);
-  for (size_t i = 0; i < back.size(); ++i) back[static_cast<size_t>(to_front[i])] = static_cast<int64_t>(i);
   const Value at = iota(x.body(), {p.y.shape()[static_cast<size_t>(axis)]}, 0) * step + begin;
-  return transpose(scatter_add(at, transpose(p.dy, to_front), x.shape()[static_cast<size_t>(axis)]), back);
+  return transpose(scatter_add(at, transpose(p.dy, to_front), x.shape()[static_cast<size_t>(axis)]), inverse(to_front));
 }
 
 // The elements [begin, end) at that step, as the extent of an axis. It has a fixed extent, or all three are multiples of the
@@ -145,9 +144,8 @@ constinit const Op transpose_op = {
         },
     .gradient =
         [](const Pullback& p) {
-          Axes permutation = p.attributes.axes("permutation"), inverse(permutation.size());
-          for (size_t i = 0; i < inverse.size(); ++i) inverse[static_cast<size_t>(permutation[i])] = static_cast<int64_t>(i);
-          return view_gradient(p, [&](const Value& d) { return transpose(d, inverse); });
+          const Axes back = inverse(p.attributes.axes("permutation"));
+          return view_gradient(p, [&](const Value& d) { return transpose(d, back); });
         },
     .compute =
         [](const Application& a) {
@@ -207,7 +205,7 @@ constinit const Op slice_op = {
           const Extent begin = p.attributes.extent("begin");
           const size_t at = static_cast<size_t>(axis);
           const Extent count = p.y.shape()[at], extent = p.x[0].shape()[at];
-          if (!extent.like(count)) return Gradients{fixed_slice_gradient(p, axis, begin.count, step)};
+          if (!extent.like(count) || !extent.like(begin)) return Gradients{fixed_slice_gradient(p, axis, begin.count, step)};
           return view_gradient(p, [&](Value d) {
             if (step > 1) {
               // step - 1 zeros after each element, on an axis of their own; then both axes are one.
